@@ -1,0 +1,221 @@
+"""Teacher + student + terms = one forward that gives the loss and its parts.
+
+Differs from the authors' code: the teacher runs once, without a graph, and nothing of it moves;
+theirs keeps a graph through it and lets its running statistics drift in train mode.
+Proved by the golden keys `ofd/` and `ofd_trajectory/`. Explained in notebooks/06_overhaul.ipynb.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from distill_lib.errors import DistillError
+from distill_lib.taps import BATCH_NORMS, TapReader, unwrap
+from distill_lib.terms import Outputs, Overhaul, Term
+
+TeacherMode = Literal["eval", "train"]
+
+
+class Step(NamedTuple):
+    """What one forward gives: the loss, its parts, the student's logits (N, K).
+
+    `raw` and `parts` hold each term by name, before and after its weight, detached.
+    """
+
+    loss: Tensor
+    parts: dict[str, Tensor]
+    raw: dict[str, Tensor]
+    logits: Tensor
+
+
+class Distiller(nn.Module):
+    """A frozen teacher, a student, and the terms between them.
+
+    The Distiller is what is trained, saved, compiled or wrapped by DDP; `state_dict()` holds
+    student and connectors and leaves the teacher out.
+
+    Args:
+        teacher: a trained network, or None where no term needs one.
+        student: the network to train.
+        terms: the addends of the loss, names all different.
+        teacher_mode: "eval" uses the teacher's running statistics (MMRazor); "train" the batch's
+            (OFD's and CD's authors). Neither moves them.
+        image_size: height and width in pixels, for one dry forward that pairs the features.
+    Raises:
+        DistillError: no terms, a name twice, a term without its teacher, or class counts differ.
+        FeatureError: taps that do not pair up.
+
+    Explained in notebooks/06_overhaul.ipynb.
+    """
+
+    def __init__(
+        self,
+        teacher: nn.Module | None,
+        student: nn.Module,
+        terms: Sequence[Term],
+        teacher_mode: TeacherMode = "eval",
+        *,
+        image_size: int = 32,
+    ):
+        super().__init__()
+        names = [term.name for term in terms]
+        if not terms or len(set(names)) != len(names):
+            raise DistillError(f"terms are {names}: expected at least one, each name once.")
+        if teacher_mode not in ("eval", "train"):
+            raise DistillError(f"teacher_mode is {teacher_mode!r}; expected 'eval' or 'train'.")
+        needing = [term.name for term in terms if term.needs_teacher]
+        if needing and teacher is None:
+            raise DistillError(f"the terms {', '.join(needing)} need a teacher, and none is given.")
+        self.teacher_mode = teacher_mode
+        self.student = unwrap(student)
+        # Outside the module tree: it is neither trained, nor saved, nor broadcast by DDP.
+        object.__setattr__(self, "_teacher", unwrap(teacher) if needing else None)
+        self._check_logits(image_size)
+        self.terms = nn.ModuleList(terms)
+        for term in terms:
+            term.attach(self._teacher, self.student, image_size)
+        self._read_student = TapReader(
+            self.student, [tap for term in terms for tap in term.student_taps]
+        )
+        if self._teacher is not None:
+            self._freeze_teacher()
+            self._read_teacher = TapReader(
+                self._teacher, [tap for term in terms for tap in term.teacher_taps]
+            )
+        self.train()
+
+    @property
+    def teacher(self) -> nn.Module | None:
+        """The frozen teacher, None where no term needs one."""
+        return self._teacher
+
+    def _freeze_teacher(self) -> None:
+        self._teacher.requires_grad_(False)
+        for module in self._teacher.modules():
+            if isinstance(module, BATCH_NORMS):
+                # In train mode such a batch norm still uses the batch's statistics, but its
+                # running ones stay what they were; in evaluation mode nothing changes.
+                module.track_running_stats = False
+
+    def _check_logits(self, image_size: int) -> None:
+        shapes = {}
+        for role, model in (("teacher", self._teacher), ("student", self.student)):
+            if model is None:
+                continue
+            like = next(model.parameters())
+            images = torch.zeros(2, 3, image_size, image_size, device=like.device)
+            was_training = model.training
+            model.eval()
+            with torch.no_grad():
+                shapes[role] = tuple(model(images).shape)
+            model.train(was_training)
+        if len(set(shapes.values())) > 1:
+            raise DistillError(
+                f"teacher {type(self._teacher).__name__} gives {shapes['teacher'][1]} classes, "
+                f"student {type(self.student).__name__} {shapes['student'][1]}: expected as many "
+                "in both.\n  Build both with the same num_classes."
+            )
+
+    def train(self, mode: bool = True) -> "Distiller":
+        """Set the mode of student and connectors; the teacher's follows `teacher_mode`."""
+        super().train(mode)
+        if self._teacher is not None:
+            self._teacher.train(mode and self.teacher_mode == "train")
+        return self
+
+    def _apply(self, fn, recurse=True):
+        if self._teacher is not None:
+            self._teacher._apply(fn)
+        return super()._apply(fn, recurse)
+
+    def forward(self, images: Tensor, labels: Tensor, epoch: int = 1) -> Step:
+        """The loss of one batch.
+
+        Args:
+            images: (N, 3, H, W), normalised.
+            labels: class indices, (N,).
+            epoch: counted from 1; terms with a schedule weigh by it.
+        """
+        teacher = self.run_teacher(images)
+        student = self.run_student(images)
+        raw, parts = {}, {}
+        loss = 0.0
+        for term in self.terms:
+            weight = term.weight_at(epoch)
+            if weight == 0:
+                # Its value is for the record only: 0 · NaN would poison the sum.
+                with torch.no_grad():
+                    raw[term.name] = term(student, teacher, labels)
+                parts[term.name] = torch.zeros_like(raw[term.name])
+                continue
+            value = term(student, teacher, labels)
+            loss = loss + weight * value
+            raw[term.name] = value.detach()
+            parts[term.name] = weight * value.detach()
+        if any(term.weight_at(epoch) == 0 for term in self.terms):
+            # What only such a term reaches gets a gradient of exact zero, not None: weight decay
+            # and momentum act on it as in the authors' code, and DDP finds every parameter used.
+            loss = loss + 0.0 * sum(p.sum() for p in self.parameters())
+        return Step(loss, parts, raw, student.logits)
+
+    @torch.no_grad()
+    def run_teacher(self, images: Tensor) -> Outputs | None:
+        """Logits and taps of the teacher, once, without a graph; None without a teacher."""
+        if self._teacher is None:
+            return None
+        self._read_teacher.clear()
+        logits = self._teacher(images)
+        return Outputs(logits, self._read_teacher.take())
+
+    def run_student(self, images: Tensor) -> Outputs:
+        """Logits and taps of the student."""
+        self._read_student.clear()
+        logits = self.student(images)
+        return Outputs(logits, self._read_student.take())
+
+    def refresh_margins(self) -> None:
+        """Compute every margin anew from the teacher's present weights; `fit` does so first."""
+        for term in self._overhaul_terms():
+            term.refresh_margins(self._teacher)
+
+    def _overhaul_terms(self) -> Iterator[Overhaul]:
+        return (term for term in self.terms if isinstance(term, Overhaul))
+
+    @torch.no_grad()
+    def explain(self, images: Tensor) -> str:
+        """A table of every tap: shape, batch norm, margin range, divisor, share of the loss.
+
+        Args:
+            images: a batch, (N, 3, H, W); it changes no statistics.
+        """
+        mode = self.training
+        self.eval()
+        student, teacher = self.run_student(images), self.run_teacher(images)
+        self.train(mode)
+        header = ("teacher tap", "student tap", "shape", "batch norm", "margin", "divisor", "share")
+        rows = [header]
+        for term in self._overhaul_terms():
+            shares = torch.stack(term.shares(student, teacher))
+            shares = shares / shares.sum()
+            pairs = zip(term.teacher_taps, term.student_taps, strict=True)
+            for i, (teacher_tap, student_tap) in enumerate(pairs):
+                shape = tuple(teacher.taps[teacher_tap].shape[1:])
+                margin = term.margins[i]
+                rows.append(
+                    (
+                        str(teacher_tap),
+                        f"{student_tap} ({student_tap.channels})",
+                        " x ".join(map(str, shape)),
+                        "measured" if term.measured else teacher_tap.batch_norm,
+                        f"{margin.min():.2f} .. {margin.max():.2f}",
+                        f"{term.divisors[i]:g}",
+                        f"{100 * shares[i]:.1f} %",
+                    )
+                )
+        widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        )

@@ -1,0 +1,73 @@
+"""One registry of networks: ours, torchvision's, and timm's where it is installed.
+
+    build_model("wrn_16_2", num_classes=10)
+    build_model("torchvision/resnet18", num_classes=100)      # or just "resnet18"
+    build_model("timm/mobilenetv3_small_100", num_classes=10)
+"""
+
+import re
+
+from torch import nn
+
+from distill_lib.errors import DistillError, unknown_name
+from distill_lib.models.wide_resnet import wide_resnet
+
+OURS = {re.compile(r"wrn_\d+_\d+"): wide_resnet}
+"""A pattern of names -> function(name, num_classes)."""
+EXAMPLES = ("wrn_10_1", "wrn_16_1", "wrn_16_2", "wrn_16_4", "wrn_28_2", "wrn_28_4", "wrn_40_2")
+
+
+def build_model(name: str, num_classes: int) -> nn.Module:
+    """A network by its name, randomly initialised from torch's global generator.
+
+    Args:
+        name: `wrn_<depth>_<width>`, the name of a torchvision classification network (with or
+            without `torchvision/`), or `timm/<name>`.
+        num_classes: K, the length of the logits.
+    Returns:
+        a network from images (N, 3, H, W) to logits (N, K).
+    Raises:
+        DistillError: nothing has this name (the nearest names are given), or timm is missing.
+    """
+    if num_classes < 1:
+        raise DistillError(f"num_classes is {num_classes}; expected 1 or more.")
+    for pattern, build in OURS.items():
+        if pattern.fullmatch(name):
+            return build(name, num_classes)
+    if name.startswith("timm/"):
+        return _build_timm(name.removeprefix("timm/"), num_classes)
+    return _build_torchvision(name.removeprefix("torchvision/"), num_classes)
+
+
+def list_models() -> list[str]:
+    """Our own networks' usual names, then torchvision's; any other WRN-d-k is built as well."""
+    return [*EXAMPLES, *_torchvision_names()]
+
+
+def _torchvision_names() -> list[str]:
+    import torchvision.models
+
+    return torchvision.models.list_models(module=torchvision.models)
+
+
+def _build_torchvision(name: str, num_classes: int) -> nn.Module:
+    import torchvision.models
+
+    if name not in _torchvision_names():
+        raise unknown_name("model", name, list_models())
+    # torchvision warns of a future default of these two unless it is told.
+    quiet = {"init_weights": True} if name in ("googlenet", "inception_v3") else {}
+    return torchvision.models.get_model(name, weights=None, num_classes=num_classes, **quiet)
+
+
+def _build_timm(name: str, num_classes: int) -> nn.Module:
+    try:
+        import timm
+    except ImportError as error:
+        raise DistillError(
+            f"model 'timm/{name}' needs timm, which is not installed.\n"
+            '  Install it: pip install -e ".[zoo]"'
+        ) from error
+    if not timm.is_model(name):
+        raise unknown_name("model", f"timm/{name}", (f"timm/{m}" for m in timm.list_models()))
+    return timm.create_model(name, pretrained=False, num_classes=num_classes)

@@ -1,0 +1,97 @@
+"""The named experiments, and what differs between two of them.
+
+    get_recipe("ofd-cifar10-wrn28_4-wrn16_2", "laptop")
+"""
+
+from dataclasses import asdict
+
+from distill_lib.errors import DistillError, unknown_name
+from distill_lib.recipes import cifar, fashion
+from distill_lib.recipes.recipe import (
+    BUDGETS,
+    CE,
+    KD,
+    OFD,
+    Budget,
+    Optim,
+    Published,
+    Recipe,
+    TermSpec,
+)
+
+RECIPES: dict[str, dict[str, Recipe]] = fashion.RECIPES | cifar.RECIPES
+"""Recipe name -> budget -> recipe."""
+
+
+def get_recipe(name: str, budget: Budget = "paper") -> Recipe:
+    """The recipe of this name at this budget.
+
+    Raises:
+        DistillError: unknown name (the nearest are given) or budget.
+    """
+    if name not in RECIPES:
+        raise unknown_name("recipe", name, RECIPES)
+    if budget not in BUDGETS:
+        raise DistillError(f"budget is {budget!r}; expected one of {', '.join(BUDGETS)}.")
+    return RECIPES[name][budget]
+
+
+def flatten(value, prefix: str = "") -> dict[str, object]:
+    """Nested dictionaries and sequences as dotted keys: `{"optim.lr": 0.1, "terms.0.weight": 1}`.
+
+    Sequences of plain values stay whole.
+    """
+    if isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, list | tuple) and any(isinstance(v, dict) for v in value):
+        items = enumerate(value)
+    else:
+        return {prefix: list(value) if isinstance(value, tuple) else value}
+    flat: dict[str, object] = {}
+    for key, inner in items:
+        flat |= flatten(inner, f"{prefix}.{key}" if prefix else str(key))
+    return flat
+
+
+def as_dict(recipe: Recipe) -> dict:
+    """A recipe as plain data, each term with its name, for records and comparison."""
+    data = asdict(recipe)
+    data["terms"] = [
+        {"term": spec.term.name, **values}
+        for spec, values in zip(recipe.terms, data["terms"], strict=True)
+    ]
+    return data
+
+
+def what_differs(a: Recipe, b: Recipe) -> list[tuple[str, object, object]]:
+    """The fields in which two recipes differ: between two rows of a paper, that is the paper.
+
+    Returns:
+        rows (field, value in a, value in b), None where one has no such field.
+    """
+    skipped = ("name", "published", "note", "paper")
+    flat_a, flat_b = flatten(as_dict(a)), flatten(as_dict(b))
+    keys = [*flat_a, *(key for key in flat_b if key not in flat_a)]
+    return [
+        (key, flat_a.get(key), flat_b.get(key))
+        for key in keys
+        if flat_a.get(key) != flat_b.get(key) and key.split(".")[0] not in skipped
+    ]
+
+
+__all__ = [
+    "BUDGETS",
+    "CE",
+    "KD",
+    "OFD",
+    "RECIPES",
+    "Budget",
+    "Optim",
+    "Published",
+    "Recipe",
+    "TermSpec",
+    "as_dict",
+    "flatten",
+    "get_recipe",
+    "what_differs",
+]

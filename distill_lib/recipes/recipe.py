@@ -1,0 +1,138 @@
+"""A recipe is one row of a paper's table, as data: no callables, only names and numbers."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from distill_lib import terms
+from distill_lib.data.augment import Augment
+from distill_lib.errors import DistillError
+
+Budget = Literal["smoke", "laptop", "paper"]
+BUDGETS: tuple[Budget, ...] = ("smoke", "laptop", "paper")
+"""Seconds on embedded data; a CPU evening; the paper's own settings."""
+
+
+@dataclass(frozen=True)
+class CE:
+    """Cross entropy with the labels."""
+
+    weight: float = 1.0
+    label_smoothing: float = 0.0
+
+    term: ClassVar = terms.CrossEntropy
+
+
+@dataclass(frozen=True)
+class KD:
+    """Knowledge distillation; weights 0.1 CE + 0.9 KD at T = 4 are RepDistiller's."""
+
+    weight: float = 0.9
+    temperature: float = 4.0
+
+    term: ClassVar = terms.KnowledgeDistillation
+
+
+@dataclass(frozen=True)
+class OFD:
+    """Overhaul loss; weight 1/1000 for 32x32 images, 1/10000 for 224 (OFD authors' code)."""
+
+    weight: float = 1e-3
+    tail: Literal["paper", "exact"] = "paper"
+    divisors: tuple[float, ...] | None = None
+
+    term: ClassVar = terms.Overhaul
+
+
+TermSpec = CE | KD | OFD
+
+
+@dataclass(frozen=True)
+class Optim:
+    """SGD and its learning rate over the run."""
+
+    lr: float = 0.1
+    """Base learning rate (step) or peak (one_cycle), for the whole batch."""
+    momentum: float = 0.9
+    nesterov: bool = True
+    weight_decay: float = 5e-4
+    schedule: Literal["step", "one_cycle"] = "step"
+    milestones: tuple[float, ...] = (100, 150)
+    """Where the rate drops, in epochs of a run of `milestones_of` epochs; they scale with it."""
+    milestones_of: float = 200
+    gamma: float = 0.1
+    """What a drop multiplies the rate by."""
+    peak_at: float = 0.25
+    """Share of a one_cycle run at which the rate peaks."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """A number to stand beside ours, in per cent."""
+
+    what: str
+    top1: float
+    top5: float | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that a run needs to be run again."""
+
+    name: str
+    data: str
+    """A data set of `distill_lib.data`."""
+    student: str
+    """A network of `build_model`."""
+    terms: tuple[TermSpec, ...] = (CE(),)
+    """The addends of the loss, each with its weight."""
+    teacher: str | None = None
+    """A recipe whose run is the teacher, weights:<torchvision enum>, or a run folder or file."""
+    teacher_model: str | None = None
+    """The teacher's network, where `teacher` is a bare file."""
+    teacher_mode: Literal["eval", "train"] = "eval"
+    """Batch norms of the teacher: running statistics (eval) or the batch's (train)."""
+    augment: Augment = Augment()
+    image_size: int = 32
+    train_limit: int | None = None
+    """Train on so many images only, as many of each class."""
+    optim: Optim = Optim()
+    batch_size: int = 128
+    """Images of one step, over all processes together."""
+    epochs: int = 200
+    precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
+    """Auto takes bf16 where the hardware has it; see `doctor`."""
+    seed: int = 0
+    budget: Budget = "paper"
+    checkpoint_steps: int = 0
+    """Save a checkpoint every so many steps too; 0: after each epoch only."""
+    paper: str = ""
+    """Where this row stands."""
+    note: str = ""
+    """What differs from the paper, in one line."""
+    published: tuple[Published, ...] = field(default=())
+
+    def __post_init__(self):
+        for name in ("batch_size", "epochs"):
+            if getattr(self, name) < 1:
+                raise DistillError(
+                    f"recipe {self.name!r}: {name} is {getattr(self, name)}; expected 1 or more."
+                )
+        if self.optim.lr <= 0:
+            raise DistillError(f"recipe {self.name!r}: lr is {self.optim.lr}; expected above 0.")
+        if not self.terms:
+            raise DistillError(f"recipe {self.name!r} has no terms: nothing would be trained.")
+
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether one of the terms compares with a teacher."""
+        return any(spec.term.needs_teacher for spec in self.terms)
+
+
+IDENTITY = frozenset(
+    "data student terms teacher teacher_model teacher_mode augment image_size train_limit optim "
+    "batch_size epochs precision seed".split()
+)
+"""Fields that change the mathematics: a checkpoint made with others is refused."""
+FREE = frozenset("name budget checkpoint_steps paper note published".split())
+"""Fields that may change between a run and its resumption."""

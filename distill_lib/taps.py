@@ -1,0 +1,337 @@
+"""Where features are read: a tap names a module and the side of it that is read.
+
+OFD reads before the ReLU ("pre", section 3.2), CD and AT after it ("post"). Hooks do the reading,
+so any nn.Module works, and a tapped batch norm runs once per step (the authors' code runs it
+twice, which moves its statistics at momentum 0.19 for 0.1).
+Explained in notebooks/04_where_to_tap.ipynb.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from distill_lib.errors import DistillError, FeatureError, unknown_name
+
+ACTIVATIONS = (nn.ReLU, nn.ReLU6)
+"""What find_taps takes for a ReLU."""
+COARSEST = 4
+"""How many resolutions find_taps keeps: the papers' four stages (a torchvision stem drops out)."""
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+
+
+@dataclass(frozen=True)
+class Tap:
+    """One place in a network.
+
+    Args:
+        relu: name of the ReLU module as `model.named_modules()` has it; for a student, of any
+            module. Of several calls within one forward the last counts.
+        position: "pre" reads the module's input, "post" its output.
+        channels, stride, batch_norm: what `inspect_taps` found: C, image size / feature size, and
+            the name of the batch norm that feeds a "pre" tap (None where there is none).
+    """
+
+    relu: str
+    position: Literal["pre", "post"] = "pre"
+    channels: int | None = field(default=None, compare=False)
+    stride: int | None = field(default=None, compare=False)
+    batch_norm: str | None = field(default=None, compare=False)
+
+    def __post_init__(self):
+        if self.position not in ("pre", "post"):
+            raise DistillError(
+                f"tap {self.relu!r}: position is {self.position!r}; expected 'pre' or 'post'."
+            )
+
+    def __str__(self) -> str:
+        return f"{self.position} {self.relu}"
+
+
+class _Reader:
+    """Keeps what one tap saw last. Its hooks are bound methods: closures break under deepcopy."""
+
+    def __init__(self, tap: Tap):
+        self.tap = tap
+        self.tensor: Tensor | None = None
+        self.version = 0
+
+    def pre(self, module: nn.Module, args: tuple) -> None:
+        self._keep(args[0])
+
+    def post(self, module: nn.Module, args: tuple, output: Tensor) -> None:
+        self._keep(output)
+
+    def _keep(self, tensor: Tensor) -> None:
+        self.tensor, self.version = tensor, tensor._version
+
+    def take(self) -> Tensor:
+        tensor, self.tensor = self.tensor, None
+        if tensor is None:
+            raise FeatureError(
+                f"tap {self.tap} was not reached in forward.\n"
+                "  Choose a module that the network calls; find_taps(model) lists some."
+            )
+        if tensor._version != self.version:
+            raise FeatureError(
+                f"tap {self.tap}: the tensor was changed in place after it was read.\n"
+                "  Tap the other side of the operation that does so, or make it out-of-place."
+            )
+        return tensor
+
+
+class TapReader:
+    """Reads the taps of one network, forward after forward.
+
+    Activations of a tapped network are made out-of-place, or a tap would read a changed tensor.
+
+    Args:
+        model: the network; a compiled one must be unwrapped first (`unwrap`), since a hook
+            attached after its first call is silently never called.
+        taps: what to read.
+    Raises:
+        DistillError: a tap names no module (the nearest names are given).
+    """
+
+    def __init__(self, model: nn.Module, taps: Sequence[Tap]):
+        for module in model.modules():
+            if getattr(module, "inplace", False):
+                module.inplace = False
+        self._readers = [_Reader(tap) for tap in dict.fromkeys(taps)]
+        self._handles = []
+        for reader in self._readers:
+            module = module_at(model, reader.tap.relu)
+            if reader.tap.position == "pre":
+                self._handles.append(module.register_forward_pre_hook(reader.pre))
+            else:
+                self._handles.append(module.register_forward_hook(reader.post))
+
+    def clear(self) -> None:
+        """Forget what the last forward left, so that a tap passed over cannot pass unseen."""
+        for reader in self._readers:
+            reader.tensor = None
+
+    def take(self) -> dict[Tap, Tensor]:
+        """The tensors of the last forward, (N, C, H, W) each, and forget them.
+
+        Raises:
+            FeatureError: a tap was not reached, or its tensor was changed in place.
+        """
+        return {reader.tap: reader.take() for reader in self._readers}
+
+    def remove(self) -> None:
+        """Detach the hooks."""
+        for handle in self._handles:
+            handle.remove()
+
+
+@contextmanager
+def reading(model: nn.Module, taps: Sequence[Tap]) -> Iterator[TapReader]:
+    """A TapReader for a few forwards, for notebooks: `with reading(net, taps) as r: net(x)`."""
+    reader = TapReader(model, taps)
+    try:
+        yield reader
+    finally:
+        reader.remove()
+
+
+def unwrap(model: nn.Module) -> nn.Module:
+    """The network inside torch.compile's or DDP's wrapper, or the network itself."""
+    while True:
+        inner = getattr(model, "_orig_mod", None)
+        if inner is None and isinstance(model, nn.parallel.DistributedDataParallel):
+            inner = model.module
+        if inner is None:
+            return model
+        model = inner
+
+
+def module_at(model: nn.Module, name: str) -> nn.Module:
+    """The module of this name.
+
+    Raises:
+        DistillError: there is none; the nearest names are given.
+    """
+    modules = dict(model.named_modules())
+    modules.pop("")
+    if name not in modules:
+        raise unknown_name(f"module of {type(model).__name__}", name, modules)
+    return modules[name]
+
+
+@contextmanager
+def _dry_run_mode(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode with gradients, both put back afterwards: no statistics may move."""
+    training = {module: module.training for module in model.modules()}
+    required = [(p, p.requires_grad) for p in model.parameters()]
+    model.eval()
+    try:
+        with torch.enable_grad():
+            yield
+    finally:
+        for module, mode in training.items():
+            module.training = mode
+        for parameter, requires in required:
+            parameter.requires_grad_(requires)
+
+
+def _example(model: nn.Module, image_size: int, channels: int = 3) -> Tensor:
+    like = next(model.parameters())
+    generator = torch.Generator().manual_seed(0)
+    image = torch.randn(2, channels, image_size, image_size, generator=generator)
+    return image.to(like.device, like.dtype).requires_grad_()
+
+
+def inspect_taps(model: nn.Module, taps: Sequence[Tap], image_size: int) -> list[Tap]:
+    """The same taps, with channels, stride and the batch norm that feeds them filled in.
+
+    One dry forward of two random images in evaluation mode; nothing of the network changes but
+    in-place activations, which become out-of-place.
+
+    Raises:
+        DistillError: a tap names no module.
+        FeatureError: a tap is not reached, or its tensor has no channels.
+    """
+    norms = {
+        name: module for name, module in model.named_modules() if isinstance(module, BATCH_NORMS)
+    }
+    made_by: dict = {}
+    handles = []
+    for name, norm in norms.items():
+
+        def remember(module, args, output, name=name):
+            made_by[output.grad_fn] = name
+
+        handles.append(norm.register_forward_hook(remember))
+    try:
+        with _dry_run_mode(model), reading(model, taps) as reader:
+            image = _example(model, image_size)
+            model(image)
+            features = reader.take()
+    finally:
+        for handle in handles:
+            handle.remove()
+    found = []
+    for tap in taps:
+        tensor = features[tap]
+        if tensor.dim() < 2:
+            raise FeatureError(f"tap {tap} reads {tuple(tensor.shape)}; expected (N, C, ...).")
+        stride = round(image_size / tensor.shape[-1]) if tensor.dim() == 4 else None
+        norm = _norm_behind(tensor.grad_fn, made_by) if tap.position == "pre" else None
+        found.append(replace(tap, channels=tensor.shape[1], stride=stride, batch_norm=norm))
+    return found
+
+
+def _norm_behind(node, made_by: dict) -> str | None:
+    """The batch norm whose output, or whose sum with a shortcut, has this grad_fn.
+
+    A residual sum is followed into its first addend first: `out += identity` puts the main branch
+    there, whose last batch norm the OFD authors take the margin from.
+    """
+    if node in made_by:
+        return made_by[node]
+    if node is None or not node.name().startswith("AddBackward"):
+        return None
+    for parent, _ in node.next_functions:
+        name = _norm_behind(parent, made_by)
+        if name is not None:
+            return name
+    return None
+
+
+def find_taps(
+    model: nn.Module, image_size: int, position: Literal["pre", "post"] = "pre"
+) -> list[Tap]:
+    """The last ReLU at each resolution through which every path runs, finest first.
+
+    Found by cutting: with the ReLU's input detached (at its last call, where a block reuses one
+    ReLU), the logits must no longer depend on the image at all. Only 4-D tensors count, and of
+    the resolutions the four coarsest. For a WRN these are block2.layer.0.relu1,
+    block3.layer.0.relu1 and relu, for a torchvision ResNet layer{1..4}[-1].relu: the papers'
+    positions.
+
+    Args:
+        model: an image classifier; left in the mode it was in.
+        image_size: height and width of its images, in pixels.
+        position: "pre" for OFD, "post" for CD.
+    Returns:
+        taps with channels, stride and batch norm.
+    Raises:
+        FeatureError: no ReLU cuts the network.
+    """
+    model = unwrap(model)
+    calls = _relu_calls(model, image_size)
+    sizes = list(dict.fromkeys(size for _, size in calls))[-COARSEST - 1 :]
+    chosen: list[Tap] = []
+    for size in reversed(sizes):
+        at_size = [name for name, s in calls if s == size]
+        cut = next((n for n in reversed(at_size) if _cuts(model, n, image_size)), None)
+        if cut is not None:
+            chosen.insert(0, Tap(cut, position))
+    if not chosen:
+        raise FeatureError(
+            f"{type(model).__name__} has no ReLU through which every path runs.\n"
+            "  Name the taps yourself: Tap('module.name', 'pre')."
+        )
+    return inspect_taps(model, chosen[-COARSEST:], image_size)
+
+
+def _relu_calls(model: nn.Module, image_size: int) -> list[tuple[str, int]]:
+    """Every ReLU module's last call on a 4-D tensor, in order: name and feature size."""
+    calls: dict[str, int] = {}
+    handles = []
+    for name, module in model.named_modules():
+        if isinstance(module, ACTIVATIONS):
+
+            def note(module, args, name=name):
+                calls.pop(name, None)
+                if args[0].dim() == 4:
+                    calls[name] = args[0].shape[-1]
+
+            handles.append(module.register_forward_pre_hook(note))
+    try:
+        with _dry_run_mode(model):
+            model(_example(model, image_size))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return list(calls.items())
+
+
+def _cuts(model: nn.Module, relu: str, image_size: int) -> bool:
+    """Whether the logits lose every path to the image when this ReLU's input is detached."""
+    module = module_at(model, relu)
+    total = 0
+
+    def count(module, args):
+        nonlocal total
+        total += 1
+
+    handle = module.register_forward_pre_hook(count)
+    with _dry_run_mode(model), torch.no_grad():
+        model(_example(model, image_size))
+    handle.remove()
+    seen = 0
+
+    def detach_at_last_call(module, args):
+        nonlocal seen
+        seen += 1
+        return (args[0].detach(), *args[1:]) if seen == total else None
+
+    handle = module.register_forward_pre_hook(detach_at_last_call)
+    try:
+        with _dry_run_mode(model):
+            # Only paths from the image are looked for; frozen parameters must not hide them.
+            for parameter in model.parameters():
+                parameter.requires_grad_(False)
+            image = _example(model, image_size)
+            logits = model(image)
+            if not logits.requires_grad:
+                return True
+            (gradient,) = torch.autograd.grad(logits.sum(), image, allow_unused=True)
+            return gradient is None
+    finally:
+        handle.remove()
