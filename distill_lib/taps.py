@@ -66,7 +66,7 @@ class _Reader:
         self._keep(output)
 
     def _keep(self, tensor: Tensor) -> None:
-        self.tensor, self.version = tensor, tensor._version
+        self.tensor, self.version = tensor, _version(tensor)
 
     def take(self) -> Tensor:
         tensor, self.tensor = self.tensor, None
@@ -75,12 +75,17 @@ class _Reader:
                 f"tap {self.tap} was not reached in forward.\n"
                 "  Choose a module that the network calls; find_taps(model) lists some."
             )
-        if tensor._version != self.version:
+        if _version(tensor) != self.version:
             raise FeatureError(
                 f"tap {self.tap}: the tensor was changed in place after it was read.\n"
                 "  Tap the other side of the operation that does so, or make it out-of-place."
             )
         return tensor
+
+
+def _version(tensor: Tensor) -> int:
+    """How often the tensor was changed in place; inference tensors do not count."""
+    return 0 if tensor.is_inference() else tensor._version
 
 
 class TapReader:

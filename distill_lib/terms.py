@@ -68,9 +68,7 @@ class CrossEntropy(Term):
         self.label_smoothing = label_smoothing
 
     def forward(self, student: Outputs, teacher: Outputs | None, labels: Tensor) -> Tensor:
-        return F.cross_entropy(
-            student.logits.float(), labels, label_smoothing=self.label_smoothing
-        )
+        return F.cross_entropy(student.logits.float(), labels, label_smoothing=self.label_smoothing)
 
 
 class KnowledgeDistillation(Term):

@@ -1,8 +1,8 @@
 """One registry of networks: ours, torchvision's, and timm's where it is installed.
 
-    build_model("wrn_16_2", num_classes=10)
-    build_model("torchvision/resnet18", num_classes=100)      # or just "resnet18"
-    build_model("timm/mobilenetv3_small_100", num_classes=10)
+build_model("wrn_16_2", num_classes=10)
+build_model("torchvision/resnet18", num_classes=100)      # or just "resnet18"
+build_model("timm/mobilenetv3_small_100", num_classes=10)
 """
 
 import re

@@ -72,9 +72,7 @@ class WideResNet(nn.Module):
     def __init__(self, depth: int, width: int, num_classes: int = 10):
         super().__init__()
         if depth < 10 or (depth - 4) % 6:
-            raise DistillError(
-                f"WRN depth is {depth}; expected 6n + 4: 10, 16, 22, 28, 34 or 40."
-            )
+            raise DistillError(f"WRN depth is {depth}; expected 6n + 4: 10, 16, 22, 28, 34 or 40.")
         blocks = (depth - 4) // 6
         channels = [STEM_CHANNELS * width * 2**i for i in range(3)]
         self.conv1 = nn.Conv2d(3, STEM_CHANNELS, 3, padding=1, bias=False)

@@ -1,10 +1,11 @@
 """The named experiments, and what differs between two of them.
 
-    get_recipe("ofd-cifar10-wrn28_4-wrn16_2", "laptop")
+get_recipe("ofd-cifar10-wrn28_4-wrn16_2", "laptop")
 """
 
 from dataclasses import asdict
 
+from distill_lib.data.augment import Augment
 from distill_lib.errors import DistillError, unknown_name
 from distill_lib.recipes import cifar, fashion
 from distill_lib.recipes.recipe import (
@@ -63,6 +64,38 @@ def as_dict(recipe: Recipe) -> dict:
     return data
 
 
+def recipe_from_dict(data: dict) -> Recipe:
+    """The recipe that `as_dict` made this of, from a run's record.
+
+    Raises:
+        DistillError: a field or term is unknown to this version.
+    """
+    specs = {spec.term.name: spec for spec in (CE, KD, OFD)}
+    try:
+        terms = tuple(
+            specs[term["term"]](**{k: _tuples(v) for k, v in term.items() if k != "term"})
+            for term in data["terms"]
+        )
+        nested = {
+            "terms": terms,
+            "augment": Augment(**_tuples(data["augment"])),
+            "optim": Optim(**_tuples(data["optim"])),
+            "published": tuple(Published(**p) for p in data["published"]),
+        }
+        return Recipe(**{**data, **nested})
+    except (KeyError, TypeError) as error:
+        raise DistillError(
+            f"the record's recipe cannot be read by this version: {error}"
+        ) from error
+
+
+def _tuples(value):
+    """Lists, as JSON has them, back to tuples."""
+    if isinstance(value, dict):
+        return {key: _tuples(inner) for key, inner in value.items()}
+    return tuple(value) if isinstance(value, list) else value
+
+
 def what_differs(a: Recipe, b: Recipe) -> list[tuple[str, object, object]]:
     """The fields in which two recipes differ: between two rows of a paper, that is the paper.
 
@@ -93,5 +126,6 @@ __all__ = [
     "as_dict",
     "flatten",
     "get_recipe",
+    "recipe_from_dict",
     "what_differs",
 ]

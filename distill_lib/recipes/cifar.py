@@ -35,7 +35,7 @@ AUTHORS = Recipe(
 )
 WITH_OFD = (CE(), OFD(weight=1e-3))
 WITH_KD = (CE(weight=0.1), KD(weight=0.9, temperature=4.0))
-LAPTOP_OPTIM = Optim(lr=0.4, weight_decay=5e-4, schedule="one_cycle", peak_at=0.25)
+LAPTOP_OPTIM = Optim(lr=0.2, weight_decay=5e-4, schedule="one_cycle", peak_at=0.25)
 
 
 def budgets(paper: Recipe, laptop_epochs: int) -> dict[str, Recipe]:
@@ -49,7 +49,7 @@ def budgets(paper: Recipe, laptop_epochs: int) -> dict[str, Recipe]:
         budget="laptop",
         epochs=laptop_epochs,
         optim=LAPTOP_OPTIM,
-        note=f"{laptop_epochs} epochs, one-cycle learning rate to 0.4; {paper.note}",
+        note=f"{laptop_epochs} epochs, one-cycle learning rate to 0.2; {paper.note}",
     )
     smoke = replace(
         SMOKE_TEACHER,

@@ -1,0 +1,108 @@
+"""The one place that opens tar archives. An archive is a stranger: nothing in it is trusted.
+
+Two ways in: `read_members` reads files out of the stream without writing anything, `unpack` makes a
+folder that is either complete or not there.
+"""
+
+import lzma
+import re
+import shutil
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from distill_lib.errors import DataError
+
+# What tarfile and the decompressors below it raise on a cut or damaged file.
+_DAMAGE = (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError)
+
+
+def read_members(
+    archive: Path, pattern: re.Pattern[str], *, max_bytes: int
+) -> Iterator[tuple[re.Match[str], bytes]]:
+    """Read the files of an archive in stored order, nothing written to disk.
+
+    Args:
+        archive: a tar file, compressed or not.
+        pattern: what every file's whole name has to match.
+        max_bytes: the largest size that one file may have.
+    Yields:
+        The match of a name, and the file's content.
+    Raises:
+        DataError: the archive is damaged, or holds anything but folders and matching files.
+    """
+    with _reading(archive) as tar:
+        for member in tar:
+            if member.isdir():
+                continue
+            match = pattern.fullmatch(member.name)
+            if not member.isreg() or match is None or member.size > max_bytes:
+                raise _refused(archive, member, f"files named {pattern.pattern}")
+            yield match, tar.extractfile(member).read()
+
+
+def unpack(archive: Path, folder: Path, *, max_members: int, max_bytes: int) -> None:
+    """Unpack an archive to a folder that does not exist yet.
+
+    The files go to a temporary folder beside it, which is renamed when all of them are there.
+
+    Args:
+        archive: a tar file, compressed or not.
+        folder: what to make; it will hold the archive's top level.
+        max_members, max_bytes: the most files and folders, and bytes unpacked, to accept.
+    Raises:
+        DataError: the archive is damaged or too large, or a member has an absolute path, leads
+            out of the folder, or is neither a file nor a folder (a link, a device).
+    """
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        with _reading(archive) as tar:
+            total = 0
+            for count, member in enumerate(tar, start=1):
+                total += member.size
+                if count > max_members or total > max_bytes:
+                    raise DataError(
+                        f"{archive} holds more than expected: over {max_members:,} members or "
+                        f"{max_bytes:,} bytes.\n  Is it the right archive?"
+                    )
+                path = PurePosixPath(member.name)
+                is_inside = not path.is_absolute() and ".." not in path.parts
+                if not is_inside or not (member.isreg() or member.isdir()):
+                    raise _refused(archive, member, "plain files and folders inside it")
+                tar.extract(member, temporary, filter="data")
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _reading(archive: Path) -> Iterator[tarfile.TarFile]:
+    try:
+        with tarfile.open(archive) as tar:
+            yield tar
+            # tarfile takes a damaged header for the end; the checksums of gzip and xz, which are
+            # compared at their own end, do not.
+            while tar.fileobj.read(1 << 20):
+                pass
+    except _DAMAGE as error:
+        if isinstance(error, OSError) and error.errno:
+            raise DataError(
+                f"{archive} cannot be read or unpacked: {error.strerror} ({error.filename}).\n"
+                "  Check that the file is there, and that the disk has room."
+            ) from error
+        raise DataError(
+            f"{archive} ({archive.stat().st_size:,} bytes) cannot be read to its end: {error}.\n"
+            "  It is cut or damaged: delete it and fetch it again."
+        ) from error
+
+
+def _refused(archive: Path, member: tarfile.TarInfo, expected: str) -> DataError:
+    kind = "file" if member.isreg() else "link" if member.issym() or member.islnk() else "device"
+    return DataError(
+        f"{archive}: refused the {kind} {member.name!r} ({member.size:,} bytes).\n"
+        f"  Expected only {expected}.\n"
+        "  Nothing of it was kept. Is it the right archive, from a source that you trust?"
+    )

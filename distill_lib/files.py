@@ -1,0 +1,70 @@
+"""Files that are whole or absent: written beside their name, flushed, then moved into place."""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from distill_lib.errors import DistillError
+
+
+def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
+    """Let `write` fill a temporary file in the same folder, then move it to `path`.
+
+    Raises:
+        DistillError: the disk is full or the folder cannot be written; `path` is as before.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as handle:
+            write(handle)
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise write_error(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, data: object) -> None:
+    """Write indented JSON atomically."""
+    text = json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    write_atomically(path, lambda handle: handle.write(text.encode()))
+
+
+def write_error(path: Path, error: OSError) -> DistillError:
+    """What to say when a file could not be written."""
+    if error.errno == errno.ENOSPC:
+        folder = next(p for p in path.parents if p.exists())
+        free = shutil.disk_usage(folder).free
+        return DistillError(
+            f"disk full while writing {path}: {free:,} bytes are free there.\n"
+            "  What was written before is intact. Make room and start again: the run resumes."
+        )
+    return DistillError(
+        f"cannot write {path}: {error.strerror or error}.\n"
+        "  Choose a folder that you may write: --out DIR."
+    )
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename durable; Windows needs and allows no such thing."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, hex."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -1,0 +1,196 @@
+"""A run's directory, read and written: what a fit leaves on disk.
+
+run.json            recipe, identity, environment, status, last and best epoch
+metrics.jsonl       one line for each epoch
+ckpt/               checkpoints, while it runs and after
+last.safetensors    the student's weights after the last epoch; best.safetensors after the best
+"""
+
+import json
+import platform
+import subprocess
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from distill_lib import paths
+from distill_lib.distiller import Distiller
+from distill_lib.errors import CheckpointError, DistillError
+from distill_lib.files import sha256_of, write_atomically, write_json
+
+
+@dataclass
+class RunRecord:
+    """A run, as it stands on disk.
+
+    Args:
+        path: its directory.
+        recipe: the recipe as plain data, `recipes.as_dict`.
+        identity: what a resumption must agree with, flat.
+        environment: versions, device, commit.
+        status: running, interrupted, failed or finished.
+        epochs: one dictionary for each epoch done: epoch, top1, top5, loss, parts, lr, seconds.
+        summary: what is known at the end: parameters, multiply-adds, seconds, teacher's top-1.
+        weights: weight file name -> SHA-256.
+        distiller: the networks, while `fit` that trained them is at hand; never on disk.
+    """
+
+    path: Path
+    recipe: dict
+    identity: dict
+    environment: dict
+    status: str = "running"
+    reason: str = ""
+    epochs: list[dict] = field(default_factory=list)
+    summary: dict = field(default_factory=dict)
+    weights: dict[str, str] = field(default_factory=dict)
+    distiller: Distiller | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def name(self) -> str:
+        """The recipe's name."""
+        return self.recipe["name"]
+
+    @property
+    def last(self) -> dict:
+        """The last epoch's metrics: what the papers compare on CIFAR."""
+        return self.epochs[-1]
+
+    @property
+    def best(self) -> dict:
+        """The best epoch's metrics: chosen on the test images, so a little optimistic."""
+        return max(self.epochs, key=lambda epoch: epoch["top1"])
+
+    def save(self) -> None:
+        """Write run.json and metrics.jsonl, each whole or not at all."""
+        lines = "".join(json.dumps(epoch) + "\n" for epoch in self.epochs)
+        write_atomically(self.path / "metrics.jsonl", lambda handle: handle.write(lines.encode()))
+        data = {
+            "status": self.status,
+            "reason": self.reason,
+            "recipe": self.recipe,
+            "summary": self.summary,
+            "weights": self.weights,
+            "environment": self.environment,
+            "identity": self.identity,
+        }
+        if self.epochs and self.status == "finished":
+            data["last"], data["best"] = self.last, self.best
+        write_json(self.path / "run.json", data)
+
+    def save_weights(self, name: str, state: dict[str, Tensor]) -> None:
+        """Write `<name>.safetensors` and remember its digest."""
+        from safetensors.torch import save
+
+        plain = {key: value.detach().cpu().contiguous() for key, value in state.items()}
+        path = self.path / f"{name}.safetensors"
+        write_atomically(path, lambda handle: handle.write(save(plain)))
+        self.weights[path.name] = sha256_of(path)
+
+    def load_weights(self, name: str = "last") -> dict[str, Tensor]:
+        """The student's weights in float32, their digest checked.
+
+        Raises:
+            CheckpointError: the file is missing or is not the one that was written.
+        """
+        from safetensors.torch import load_file
+
+        file = f"{name}.safetensors"
+        path = self.path / file
+        if file not in self.weights or not path.is_file():
+            raise CheckpointError(
+                f"run {self.path} has no {file}; it has: {', '.join(self.weights) or 'no weights'}."
+            )
+        actual = sha256_of(path)
+        if actual != self.weights[file]:
+            raise CheckpointError(
+                f"{path} is damaged or was replaced: SHA-256 is {actual[:12]}…, "
+                f"run.json says {self.weights[file][:12]}….\n"
+                "  Take it from where it came from again, or train it anew with --fresh."
+            )
+        state = load_file(path)
+        return {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+
+
+def load_record(path: Path) -> RunRecord:
+    """The record of a run directory.
+
+    Raises:
+        DistillError: there is none, or it cannot be read.
+    """
+    path = Path(path)
+    file = path / "run.json"
+    if not file.is_file():
+        raise DistillError(f"{path} is no run: there is no run.json in it.")
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+        lines = (path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        return RunRecord(
+            path=path,
+            recipe=data["recipe"],
+            identity=data["identity"],
+            environment=data["environment"],
+            status=data["status"],
+            reason=data["reason"],
+            epochs=[json.loads(line) for line in lines],
+            summary=data["summary"],
+            weights=data["weights"],
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise DistillError(
+            f"{path} holds a damaged record: {type(error).__name__} {error}.\n"
+            "  Train it anew with --fresh."
+        ) from error
+
+
+def find_records(*roots: Path) -> list[RunRecord]:
+    """Every run below these folders, `runs` and `results` if none is given, sorted by path."""
+    roots = roots or (paths.results_dir(), paths.runs_dir())
+    files = [file for root in roots for file in sorted(Path(root).rglob("run.json"))]
+    return [load_record(file.parent) for file in files]
+
+
+def finished_run(recipe: str, budget: str | None = None) -> RunRecord | None:
+    """A finished run of this recipe that has weights: of this machine first, then a shipped one.
+
+    Without a budget, of the largest one that was run.
+    """
+    candidates = []
+    for root in (paths.runs_dir(), paths.results_dir()):
+        for file in sorted((root / recipe).glob("*/*/run.json")):
+            record = load_record(file.parent)
+            if record.status == "finished" and "last.safetensors" in record.weights:
+                if budget in (None, record.recipe["budget"]):
+                    candidates.append(record)
+    order = ("paper", "laptop", "smoke")
+    return min(candidates, key=lambda r: order.index(r.recipe["budget"]), default=None)
+
+
+@cache
+def environment() -> dict:
+    """Versions, machine and commit, for the record."""
+    import torchvision
+
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "commit": _git("rev-parse", "HEAD"),
+        "uncommitted_changes": bool(_git("status", "--porcelain", "--", "distill_lib")),
+    }
+
+
+def _git(*arguments: str) -> str:
+    """What git says of the checkout, nothing where there is no git or no checkout."""
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=paths.ROOT, capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,0 +1,235 @@
+"""From a recipe's names to the objects that are trained."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from distill_lib.data import SmallImages, load_data
+from distill_lib.distiller import Distiller
+from distill_lib.errors import CheckpointError, DistillError, unknown_name
+from distill_lib.models import build_model
+from distill_lib.recipes import RECIPES, Recipe, recipe_from_dict
+from distill_lib.records import RunRecord, finished_run, load_record
+from distill_lib.taps import BATCH_NORMS
+from distill_lib.training import checkpoints
+
+
+@dataclass
+class Parts:
+    """What a recipe names, built: data, and the Distiller with teacher and student."""
+
+    data: SmallImages
+    distiller: Distiller
+    teacher_run: RunRecord | None
+
+
+def build(
+    recipe: Recipe,
+    *,
+    data: SmallImages | None = None,
+    teacher: nn.Module | None = None,
+    student: nn.Module | None = None,
+    device: torch.device | str = "cpu",
+    untrained_teacher: bool = False,
+) -> Parts:
+    """Data, teacher, student and terms of a recipe; objects given are used as they are.
+
+    The student and the connectors are initialised from `recipe.seed` alone; the global random
+    state is left as it was.
+
+    Raises:
+        DistillError: a name is unknown, the teacher has no trained weights, or the parts do not
+            fit together.
+    """
+    if data is None:
+        data = load_data(
+            recipe.data, augment=recipe.augment, device=device, train_limit=recipe.train_limit
+        )
+    if data.image_size != recipe.image_size:
+        raise DistillError(
+            f"data set {data.name!r} has images of {data.image_size} pixels, the recipe says "
+            f"{recipe.image_size}.\n  Set image_size={data.image_size} in the recipe."
+        )
+    teacher_run = None
+    if recipe.needs_teacher and teacher is None:
+        teacher, teacher_run = load_teacher(
+            recipe, data.num_classes, untrained_teacher=untrained_teacher
+        )
+    if recipe.needs_teacher and not untrained_teacher and looks_untrained(teacher):
+        raise DistillError(
+            f"teacher {type(teacher).__name__} has no trained weights: its batch norms never saw "
+            "an image.\n  Load its weights first, or say --untrained-teacher "
+            "(untrained_teacher=True)."
+        )
+    with torch.random.fork_rng():
+        torch.manual_seed(recipe.seed)
+        if student is None:
+            student = build_model(recipe.student, data.num_classes)
+        terms = [spec.term(**_values(spec)) for spec in recipe.terms]
+        distiller = Distiller(
+            teacher, student, terms, recipe.teacher_mode, image_size=recipe.image_size
+        )
+    for role, model in (("student", distiller.student), ("teacher", distiller.teacher)):
+        if model is not None:
+            _check_classes(role, model, data, recipe.image_size)
+    distiller.to(device, memory_format=torch.channels_last)
+    return Parts(data, distiller, teacher_run)
+
+
+def _values(spec) -> dict:
+    """A term's settings, as its constructor takes them."""
+    return {field.name: getattr(spec, field.name) for field in fields(spec)}
+
+
+def _check_classes(role: str, model: nn.Module, data: SmallImages, image_size: int) -> None:
+    was_training = model.training
+    like = next(model.parameters())
+    with torch.no_grad():
+        classes = model.eval()(torch.zeros(1, 3, image_size, image_size, device=like.device)).shape[
+            1
+        ]
+    model.train(was_training)
+    if classes != data.num_classes:
+        raise DistillError(
+            f"{role} {type(model).__name__} gives {classes} classes, data set {data.name!r} has "
+            f"{data.num_classes}.\n  Build it with num_classes={data.num_classes}."
+        )
+
+
+def looks_untrained(model: nn.Module) -> bool:
+    """Whether the network has batch norms and none of them ever saw an image."""
+    norms = [m for m in model.modules() if isinstance(m, BATCH_NORMS) and m.running_var is not None]
+    return bool(norms) and all(
+        bool((m.running_mean == 0).all() and (m.running_var == 1).all()) for m in norms
+    )
+
+
+def load_teacher(
+    recipe: Recipe, num_classes: int, *, untrained_teacher: bool = False
+) -> tuple[nn.Module, RunRecord | None]:
+    """The network that `recipe.teacher` names, and its run where it comes from one.
+
+    Raises:
+        DistillError: nothing has this name, or it has no trained weights; what to do is said.
+    """
+    name = recipe.teacher
+    if name is None:
+        raise DistillError(
+            f"recipe {recipe.name!r} has terms that need a teacher, and names none.\n"
+            "  Say --teacher RECIPE, a run's folder, or weights:<torchvision weights>."
+        )
+    if name.startswith("weights:"):
+        return _load_enum(name.removeprefix("weights:")), None
+    if name in RECIPES:
+        run = finished_run(name)
+        if run is None:
+            raise DistillError(
+                f"the teacher of {recipe.name!r} is the recipe {name!r}, which has no finished "
+                f"run.\n  Make it: python -m distill_lib train {name} --budget {recipe.budget}\n"
+                "  or do both at once with --with-teacher."
+            )
+        return load_student(run), run
+    path = Path(name)
+    if (path / "run.json").is_file():
+        run = load_record(path)
+        return load_student(run), run
+    if path.is_file():
+        return _load_file(path, recipe.teacher_model, num_classes), None
+    return _untrained(name, num_classes, untrained_teacher), None
+
+
+def load_student(run: RunRecord, weights: str = "last") -> nn.Module:
+    """The trained network of a run, with the weights of its last or best epoch.
+
+    Raises:
+        CheckpointError: the weights are missing, damaged, or of another network.
+    """
+    model = build_model(run.recipe["student"], run.summary["num_classes"])
+    _load_state(model, run.load_weights(weights), run.path)
+    return model.eval()
+
+
+def load_distiller(run: RunRecord) -> Distiller:
+    """The whole Distiller of a run of this machine, connectors included, from its checkpoint.
+
+    Raises:
+        CheckpointError: the run has no checkpoint (a published record holds weights alone).
+    """
+    commit, _ = checkpoints.newest(run.path / "ckpt")
+    if commit is None:
+        raise CheckpointError(f"{run.path} has no checkpoint; train it here with --fresh.")
+    distiller = build(recipe_from_dict(run.recipe)).distiller
+    distiller.load_state_dict(checkpoints.load(commit, run.identity)["distiller"])
+    return distiller.eval()
+
+
+def _load_enum(name: str) -> nn.Module:
+    import torchvision.models
+
+    try:
+        weights = torchvision.models.get_weight(name)
+    except (ValueError, AttributeError, KeyError) as error:
+        known = [
+            str(w)
+            for model in torchvision.models.list_models(module=torchvision.models)
+            for w in torchvision.models.get_model_weights(model)
+        ]
+        raise unknown_name("torchvision weights", name, known) from error
+    model = next(
+        m
+        for m in torchvision.models.list_models(module=torchvision.models)
+        if torchvision.models.get_model_weights(m) is type(weights)
+    )
+    return torchvision.models.get_model(model, weights=weights).eval()
+
+
+def _load_file(path: Path, model_name: str | None, num_classes: int) -> nn.Module:
+    if model_name is None:
+        raise DistillError(
+            f"teacher {path} is a file of weights; expected the network's name beside it.\n"
+            "  Say --teacher-model wrn_28_4 (or another name of build_model)."
+        )
+    model = build_model(model_name, num_classes)
+    if path.suffix == ".safetensors":
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            state = load_file(path)
+        except SafetensorError as error:
+            raise CheckpointError(f"{path} is no safetensors file: {error}") from error
+        state = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+    else:
+        state = checkpoints.read(path)
+        state = state.get("state_dict", state)
+    _load_state(model, state, path)
+    return model.eval()
+
+
+def _load_state(model: nn.Module, state: dict, source: Path) -> None:
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        reasons = str(error).splitlines()[1:3]
+        raise CheckpointError(
+            f"{source} does not fit {type(model).__name__}:\n"
+            + "\n".join(f"  {reason.strip()[:200]}" for reason in reasons)
+        ) from error
+
+
+def _untrained(name: str, num_classes: int, allowed: bool) -> nn.Module:
+    try:
+        model = build_model(name, num_classes)
+    except DistillError as error:
+        raise DistillError(
+            f"teacher {name!r} is no recipe, run folder, weights file or network.\n"
+            f"  {unknown_name('recipe', name, RECIPES)}"
+        ) from error
+    if not allowed:
+        raise DistillError(
+            f"teacher {name!r} is a network without trained weights.\n"
+            "  Name a recipe or a run that trained it, or say --untrained-teacher."
+        )
+    return model

@@ -1,0 +1,212 @@
+"""Checkpoints that are whole, verified and of this very recipe, or are not used.
+
+`ckpt/step-00001234.pt` holds the state and `.json` beside it is its commit record: size, SHA-256,
+fingerprint; it is written last, so a payload without one does not exist. torch.load alone does not
+notice a flipped bit. Payloads hold tensors and plain values only (weights_only=True).
+"""
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from distill_lib.errors import CheckpointError, DistillError, RecipeMismatchError
+from distill_lib.files import sha256_of, write_atomically, write_json
+
+FORMAT = 1
+KEEP = 2
+"""How many checkpoints are kept beside the best."""
+RETRIES = 3
+"""How often a failed write is tried again."""
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A checkpoint's commit record and where its payload is."""
+
+    payload: Path
+    step: int
+    sha256: str
+    identity: dict
+
+    @property
+    def record(self) -> Path:
+        """The commit record's own file."""
+        return self.payload.with_suffix(".json")
+
+
+def save(folder: Path, state: dict, identity: dict, best_step: int) -> Commit:
+    """Write one checkpoint and its commit record, then delete what is no longer kept.
+
+    Args:
+        folder: the run's `ckpt`.
+        state: tensors and plain values; `step` among them.
+        identity: what a resumption must agree with, flat.
+        best_step: the step whose checkpoint is the best so far; it stays.
+    Raises:
+        CheckpointError: the write failed three times; older checkpoints are intact.
+    """
+    payload = folder / f"step-{state['step']:08d}.pt"
+    for attempt in range(RETRIES):
+        try:
+            write_atomically(payload, lambda handle: torch.save({"format": FORMAT} | state, handle))
+            commit = Commit(payload, state["step"], sha256_of(payload), identity)
+            write_json(
+                commit.record,
+                {
+                    "format": FORMAT,
+                    "payload": payload.name,
+                    "bytes": payload.stat().st_size,
+                    "sha256": commit.sha256,
+                    "step": commit.step,
+                    "identity": identity,
+                    "torch": torch.__version__,
+                    "threads": torch.get_num_threads(),
+                    "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+                },
+            )
+            break
+        except DistillError as error:
+            if attempt == RETRIES - 1:
+                raise CheckpointError(str(error)) from error
+            time.sleep(0.1 * 2**attempt)
+    _rotate(folder, commit, best_step)
+    return commit
+
+
+def _rotate(folder: Path, newest: Commit, best_step: int) -> None:
+    commits = [c for c in _commits(folder) if c.step <= newest.step]
+    for commit in commits[:-KEEP]:
+        if commit.step != best_step:
+            commit.record.unlink(missing_ok=True)
+            commit.payload.unlink(missing_ok=True)
+
+
+def _commits(folder: Path) -> list[Commit]:
+    """Every checkpoint whose commit record can be read, oldest first."""
+    found = []
+    for path in folder.glob("step-*.json"):
+        try:
+            record = json.loads(path.read_text())
+            payload = path.with_suffix(".pt")
+            found.append(
+                Commit(payload, int(record["step"]), record["sha256"], dict(record["identity"]))
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return sorted(found, key=lambda commit: commit.step)
+
+
+def at_step(folder: Path, step: int) -> Commit:
+    """The checkpoint of this step.
+
+    Raises:
+        CheckpointError: it is missing or damaged.
+    """
+    for commit in _commits(folder):
+        if commit.step == step:
+            if reason := _why_not(commit):
+                raise CheckpointError(f"{commit.payload}: {reason}.")
+            return commit
+    raise CheckpointError(f"{folder} has no checkpoint of step {step}.")
+
+
+def clean(folder: Path) -> None:
+    """Remove temporary files and payloads without a commit record that a killed run left."""
+    for path in folder.glob(".*.tmp"):
+        path.unlink(missing_ok=True)
+    for payload in folder.glob("step-*.pt"):
+        if not payload.with_suffix(".json").exists():
+            payload.unlink(missing_ok=True)
+
+
+def newest(folder: Path) -> tuple[Commit | None, list[str]]:
+    """The checkpoint of the highest step that verifies, and why later ones were skipped.
+
+    Raises:
+        CheckpointError: there are checkpoints, and none verifies.
+    """
+    skipped = []
+    for path in sorted(folder.glob("step-*.json"), reverse=True):
+        if not any(commit.record == path for commit in _commits(folder)):
+            skipped.append(f"{path.name}: the commit record cannot be read")
+    for commit in reversed(_commits(folder)):
+        reason = _why_not(commit)
+        if reason is None:
+            return commit, skipped
+        skipped.append(f"{commit.payload.name}: {reason}")
+    if skipped:
+        raise CheckpointError(
+            f"no checkpoint in {folder} can be trusted:\n  "
+            + "\n  ".join(skipped)
+            + "\n  Start over with --fresh."
+        )
+    return None, []
+
+
+def _why_not(commit: Commit) -> str | None:
+    if not commit.payload.is_file():
+        return "the payload is missing"
+    actual = sha256_of(commit.payload)
+    if actual != commit.sha256:
+        return f"SHA-256 differs (recorded {commit.sha256[:12]}…, file {actual[:12]}…)"
+    return None
+
+
+def load(commit: Commit, identity: dict) -> dict:
+    """The state of a verified checkpoint of this recipe, on the CPU.
+
+    Raises:
+        RecipeMismatchError: it belongs to another recipe; the fields that differ are listed.
+        CheckpointError: the file is no checkpoint of this project.
+    """
+    check_identity(f"{commit.payload} belongs to another recipe", commit.identity, identity)
+    state = read(commit.payload)
+    if state.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{commit.payload} has format {state.get('format')!r}; expected {FORMAT}."
+        )
+    return state
+
+
+def check_identity(what: str, saved: dict, yours: dict) -> None:
+    """Refuse what was made by another recipe.
+
+    Raises:
+        RecipeMismatchError: the first line is `what`; each field that differs follows.
+    """
+    keys = [*yours, *(key for key in saved if key not in yours)]
+    lines = [
+        f"  {key}: {saved.get(key)} (saved) != {yours.get(key)} (yours)"
+        for key in keys
+        if saved.get(key) != yours.get(key)
+    ]
+    if lines:
+        raise RecipeMismatchError(
+            "\n".join([f"{what}.", *lines])
+            + "\n  Choose another folder (--out DIR), or start over with --fresh."
+        )
+
+
+def read(path: Path) -> dict:
+    """Tensors and plain values from a file of torch.save; nothing in it is executed.
+
+    Raises:
+        CheckpointError: it is not such a file, or holds something else.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path} is not a file; expected a checkpoint.")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load refuses a file in many ways
+        raise CheckpointError(
+            f"{path} ({os.path.getsize(path):,} bytes) is no checkpoint: expected tensors and "
+            f"plain values written by torch.save.\n  {type(error).__name__}: "
+            f"{str(error).splitlines()[0] if str(error) else 'unreadable'}"
+        ) from error
+    if not isinstance(state, dict):
+        raise CheckpointError(f"{path} holds a {type(state).__name__}; expected a dictionary.")
+    return state

@@ -1,0 +1,67 @@
+"""What changes when torchrun starts several processes: rank, world size, one writer."""
+
+import os
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+def start() -> bool:
+    """Join the process group that torchrun describes; False when started alone."""
+    if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
+        return False
+    if dist.is_initialized():
+        return False
+    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    return True
+
+
+def stop() -> None:
+    """Leave the process group."""
+    dist.destroy_process_group()
+
+
+def is_distributed() -> bool:
+    """Whether there are several processes."""
+    return dist.is_available() and dist.is_initialized()
+
+
+def rank() -> int:
+    """This process's number; 0 writes."""
+    return dist.get_rank() if is_distributed() else 0
+
+
+def world_size() -> int:
+    """How many processes there are."""
+    return dist.get_world_size() if is_distributed() else 1
+
+
+def local_device(device: torch.device) -> torch.device:
+    """The GPU of this process on this machine."""
+    if device.type == "cuda" and is_distributed():
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+        torch.cuda.set_device(device)
+    return device
+
+
+def barrier() -> None:
+    """Wait for every process."""
+    if is_distributed():
+        dist.barrier()
+
+
+def any_rank(flag: bool, device: torch.device) -> bool:
+    """Whether the flag is up in any process, so that all act alike."""
+    if not is_distributed():
+        return flag
+    shared = torch.tensor([float(flag)], device=device)
+    dist.all_reduce(shared, dist.ReduceOp.MAX)
+    return bool(shared.item())
+
+
+def sum_over_ranks(values: Tensor) -> Tensor:
+    """The sum over all processes."""
+    if is_distributed():
+        dist.all_reduce(values)
+    return values
