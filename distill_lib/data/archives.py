@@ -83,10 +83,7 @@ def _reading(archive: Path) -> Iterator[tarfile.TarFile]:
     try:
         with tarfile.open(archive) as tar:
             yield tar
-            # tarfile takes a damaged header for the end; the checksums of gzip and xz, which are
-            # compared at their own end, do not.
-            while tar.fileobj.read(1 << 20):
-                pass
+            _expect_end(tar)
     except _DAMAGE as error:
         if isinstance(error, OSError) and error.errno:
             raise DataError(
@@ -97,6 +94,21 @@ def _reading(archive: Path) -> Iterator[tarfile.TarFile]:
             f"{archive} ({archive.stat().st_size:,} bytes) cannot be read to its end: {error}.\n"
             "  It is cut or damaged: delete it and fetch it again."
         ) from error
+
+
+def _expect_end(tar: tarfile.TarFile) -> None:
+    """Raise unless zeros follow: tarfile takes a damaged header, or a cut, for the end.
+
+    Reading on also makes gzip and xz compare the checksums that stand at their own end.
+    """
+    tar.fileobj.seek(tar.offset)
+    zeros = 0
+    while chunk := tar.fileobj.read(1 << 20):
+        if any(chunk):
+            raise tarfile.ReadError(f"damaged header at byte {tar.offset:,}")
+        zeros += len(chunk)
+    if zeros < tarfile.BLOCKSIZE:
+        raise tarfile.ReadError("the end is missing")
 
 
 def _refused(archive: Path, member: tarfile.TarInfo, expected: str) -> DataError:

@@ -136,7 +136,7 @@ def load_teacher(
         run = load_record(path)
         return load_student(run), run
     if path.is_file():
-        return _load_file(path, recipe.teacher_model, num_classes), None
+        return load_weights_file(path, recipe.teacher_model, num_classes), None
     return _untrained(name, num_classes, untrained_teacher), None
 
 
@@ -185,7 +185,13 @@ def _load_enum(name: str) -> nn.Module:
     return torchvision.models.get_model(model, weights=weights).eval()
 
 
-def _load_file(path: Path, model_name: str | None, num_classes: int) -> nn.Module:
+def load_weights_file(path: Path, model_name: str | None, num_classes: int) -> nn.Module:
+    """A network with the weights of a .safetensors or .pt file, as our code or others wrote it.
+
+    Raises:
+        DistillError: no network is named, or nothing has this name.
+        CheckpointError: the file is damaged or does not fit the network.
+    """
     if model_name is None:
         raise DistillError(
             f"teacher {path} is a file of weights; expected the network's name beside it.\n"

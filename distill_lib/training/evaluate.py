@@ -57,8 +57,8 @@ def evaluate(
         totals = distributed.sum_over_ranks(totals.to(device, torch.float32)).double().cpu()
     loss, images = totals.tolist()
     return {
-        "top1": 100 * top[1].compute().item(),
-        "top5": 100 * top[5].compute().item(),
+        "top1": round(100 * top[1].compute().item(), 4),
+        "top5": round(100 * top[5].compute().item(), 4),
         "loss": loss / images,
         "images": int(images),
     }

@@ -1,6 +1,6 @@
 """What a hostile or damaged archive can do: nothing."""
 
-import io
+import lzma
 import re
 import tarfile
 
@@ -25,7 +25,9 @@ HOSTILE = {
 
 
 def read_all(archive, max_bytes=1_000):
-    return {match[1]: content for match, content in read_members(archive, NAMES, max_bytes=max_bytes)}
+    return {
+        match[1]: content for match, content in read_members(archive, NAMES, max_bytes=max_bytes)
+    }
 
 
 def unpack_to(folder, archive, *, max_members=10, max_bytes=10_000):
@@ -33,7 +35,9 @@ def unpack_to(folder, archive, *, max_members=10, max_bytes=10_000):
 
 
 def files_below(folder):
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return sorted(
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
+    )
 
 
 @pytest.mark.parametrize("suffix", ["gz", "xz", "bz2"])
@@ -106,8 +110,6 @@ def test_a_damaged_header_is_not_taken_for_the_end(tmp_path):
     archive = write_tar(tmp_path / "set.tar.xz", FILES)
     with tarfile.open(archive) as tar:
         second = tar.getmembers()[1].offset
-    import lzma
-
     content = bytearray(lzma.decompress(archive.read_bytes()))
     content[second + 3] ^= 1
     archive.write_bytes(lzma.compress(bytes(content)))
@@ -138,6 +140,6 @@ def test_an_uncompressed_tar_of_nothing(tmp_path):
     with tarfile.open(empty, "w"):
         pass
     assert read_all(empty) == {}
-    empty.write_bytes(io.BytesIO().getvalue())
+    empty.write_bytes(b"")
     with pytest.raises(DataError, match="empty.tar"):
         read_all(empty)

@@ -18,12 +18,14 @@ def naive(image, offset, flip, padding, padding_mode):
 
 @pytest.mark.parametrize("padding_mode", ["reflect", "zero"])
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
-@pytest.mark.parametrize(("height", "width", "padding"), [(8, 8, 4), (6, 9, 2), (5, 5, 4), (4, 4, 0)])
+@pytest.mark.parametrize(
+    ("height", "width", "padding"), [(8, 8, 4), (6, 9, 2), (5, 5, 4), (4, 4, 0)]
+)
 def test_equals_slicing_each_image(padding_mode, dtype, height, width, padding):
     generator = torch.Generator().manual_seed(0)
-    images = torch.randint(1, 256, (64, 3, height, width), generator=generator).to(dtype)
-    offsets = torch.randint(0, 2 * padding + 1, (64, 2), generator=generator)
-    flips = torch.rand(64, generator=generator) < 0.5
+    images = torch.randint(1, 256, (16, 3, height, width), generator=generator).to(dtype)
+    offsets = torch.randint(0, 2 * padding + 1, (16, 2), generator=generator)
+    flips = torch.rand(16, generator=generator) < 0.5
     result = crop_and_flip(images, offsets, flips, padding=padding, padding_mode=padding_mode)
     expected = torch.stack(
         [

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 import torch
+
 from distill_lib.data import Augment, SmallImages
 from distill_lib.errors import DataError, DistillError
 
@@ -194,5 +195,10 @@ def test_a_train_limit_that_classes_cannot_share_is_refused(train_limit):
 def test_the_digest_tells_contents_apart():
     digest = small_set().digest
     assert digest == small_set(augment=dataclasses.replace(PLAIN, padding=0)).digest
-    others = [small_set(52), small_set(53, 22), small_set(train_limit=15), small_set(train_limit=10)]
+    others = [
+        small_set(52),
+        small_set(53, 22),
+        small_set(train_limit=15),
+        small_set(train_limit=10),
+    ]
     assert len({digest, *(other.digest for other in others)}) == 5

@@ -1,0 +1,264 @@
+"""The command line: every command calls what notebooks call, and has no logic of its own."""
+
+import argparse
+import dataclasses
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from distill_lib.errors import DistillError
+from distill_lib.recipes import BUDGETS, RECIPES, Recipe, as_dict, flatten, get_recipe
+from distill_lib.records import RunRecord, find_records, finished_run, load_record
+from distill_lib.tables import markdown_table
+
+INTERRUPTED_BY = {signal.SIGINT: 130, signal.SIGTERM: 143}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0 if it went well, 2 after bad input, 128 + signal if interrupted."""
+    parser = _parser()
+    known, rest = parser.parse_known_args(arguments)
+    if rest and known.command is not _train:
+        parser.error(f"unknown arguments: {' '.join(rest)}")
+    try:
+        return known.command(known, rest) or 0
+    except DistillError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m distill_lib", description="Feature distillation, explained and reproduced."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, function, help: str, **options) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=help, description=help, **options)
+        sub.set_defaults(command=function)
+        return sub
+
+    demo = command("demo", _demo, "train one student three ways and draw what happened")
+    demo.add_argument("--budget", choices=BUDGETS, default="laptop")
+    _device(demo)
+    demo.add_argument("--fresh", action="store_true", help="train again, finished or not")
+
+    command("list", _list, "the recipes, as a table")
+
+    train = command(
+        "train",
+        _train,
+        "train a recipe, resume it, or report its finished run",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=False,
+    )
+    train.add_argument("recipe", nargs="?", help="a name of `list`")
+    train.add_argument("--budget", choices=BUDGETS, default="laptop")
+    train.add_argument("--out", type=Path, metavar="DIR", help="the run's folder")
+    _device(train)
+    train.add_argument("--fresh", action="store_true", help="delete an earlier run, start over")
+    train.add_argument("--with-teacher", action="store_true", help="first train the teacher too")
+    train.add_argument("--untrained-teacher", action="store_true", help="accept an untrained one")
+    train.add_argument("--compile", action="store_true", help="run through torch.compile")
+    train.add_argument("-h", "--help", action="store_true")
+    train.set_defaults(parser=train)
+
+    test = command("test", _test, "accuracy of a run, or of a weights file with a recipe")
+    test.add_argument("run", type=Path, help="a run's folder, or a .safetensors or .pt file")
+    test.add_argument("--recipe", help="for a file: the recipe that says network and data")
+    test.add_argument("--weights", choices=("last", "best"), default="last")
+    test.add_argument(
+        "--metrics", nargs="+", choices=("top1", "top5", "loss"), default=["top1", "top5", "loss"]
+    )
+    _device(test)
+
+    report = command("report", _report, "finished runs beside the published numbers")
+    report.add_argument("runs", nargs="*", type=Path, help="folders; runs/ and results/ if none")
+    report.add_argument("--out", type=Path, metavar="DIR", help="where report.md and .png go")
+
+    data = command("data", _data, "which data sets are here; prepare or download one")
+    data.add_argument("--prepare", metavar="NAME", help="decode it now, once")
+    data.add_argument("--download", metavar="NAME", help="fetch it, checked, and decode it")
+
+    publish = command("publish", _publish, "copy a finished run's record to results/")
+    publish.add_argument("run", type=Path)
+    publish.add_argument("--weights", action="store_true", help="with half-precision weights")
+
+    doctor = command("doctor", _doctor, "versions, devices, data, and a self-check")
+    _device(doctor)
+    return parser
+
+
+def _device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+
+
+def _demo(known: argparse.Namespace, rest: list[str]) -> int:
+    from distill_lib.demo import run_demo
+
+    table, figure = run_demo(budget=known.budget, device=known.device, fresh=known.fresh)
+    print(f"\n{table}\n\nFigure: {_relative(figure)}")
+    return 0
+
+
+def _list(known: argparse.Namespace, rest: list[str]) -> int:
+    from distill_lib.report import published_text
+
+    rows = []
+    for name, budgets in RECIPES.items():
+        paper = budgets["paper"]
+        epochs = " / ".join(str(budgets[budget].epochs) for budget in BUDGETS)
+        record = RunRecord(Path(), as_dict(paper), {}, {})
+        published = published_text(record) if paper.published else None
+        rows.append([name, paper.data, paper.teacher, paper.student, epochs, published])
+    header = ("recipe", "data", "teacher", "student", "epochs s/l/p", "published top-1/5 (%)")
+    print(markdown_table(header, rows))
+    return 0
+
+
+def _train(known: argparse.Namespace, rest: list[str]) -> int:
+    if known.help or known.recipe is None:
+        known.parser.epilog = _train_epilog(known.recipe, known.budget)
+        known.parser.print_help()
+        return 0 if known.help else 2
+    from distill_lib.training import fit
+
+    recipe = _overridden(get_recipe(known.recipe, known.budget), rest)
+    if known.with_teacher and recipe.teacher in RECIPES and finished_run(recipe.teacher) is None:
+        teacher = fit(get_recipe(recipe.teacher, known.budget), device=known.device)
+        if teacher.status == "interrupted":
+            return _interrupted(teacher)
+    record = fit(
+        recipe,
+        out=known.out,
+        device=known.device,
+        fresh=known.fresh,
+        compile=known.compile,
+        untrained_teacher=known.untrained_teacher,
+    )
+    if record.status == "interrupted":
+        return _interrupted(record)
+    last, best = record.last, record.best
+    print(
+        f"{record.name}: top-1 {last['top1']:.2f} % after the last epoch ({last['epoch']}), "
+        f"{best['top1']:.2f} % after the best ({best['epoch']})\n"
+        f"{_relative(record.path)}"
+    )
+    return 0
+
+
+def _interrupted(record: RunRecord) -> int:
+    print(f"interrupted; the same command goes on from the checkpoint in {_relative(record.path)}")
+    return INTERRUPTED_BY.get(int(record.reason.split()[-1]), 75)
+
+
+def _overridden(recipe: Recipe, arguments: list[str]) -> Recipe:
+    """The recipe with fields set on the command line, such as `--optim.lr 0.05`."""
+    if not arguments:
+        return recipe
+    import tyro
+
+    changed = tyro.cli(
+        Recipe,
+        default=recipe,
+        args=arguments,
+        prog=f"python -m distill_lib train {recipe.name}",
+        config=(tyro.conf.AvoidSubcommands,),
+    )
+    return dataclasses.replace(changed, name=recipe.name, budget=recipe.budget)
+
+
+def _train_epilog(name: str | None, budget: str) -> str:
+    """Every field of the recipe that can be set, a few to the line."""
+    recipe = get_recipe(name or "ofd-cifar10-wrn28_4-wrn16_2", budget)
+    values = flatten(as_dict(recipe))
+    skipped = ("name", "budget", "paper", "note", "published", "data_digest")
+    shown = [
+        f"--{key} {' '.join(map(str, value)) if isinstance(value, list) else value}"
+        for key, value in values.items()
+        if key.split(".")[0] not in skipped and not key.endswith(".term")
+    ]
+    lines, line = [], " "
+    for item in shown:
+        if len(line) + len(item) > 96:
+            lines.append(line)
+            line = " "
+        line += f" {item}"
+    return "\n".join([f"fields of {recipe.name} at {budget}, and their values:", *lines, line])
+
+
+def _test(known: argparse.Namespace, rest: list[str]) -> int:
+    from distill_lib.data import load_data
+    from distill_lib.recipes import recipe_from_dict
+    from distill_lib.training import evaluate, load_student
+    from distill_lib.training.build import load_weights_file
+    from distill_lib.training.precision import choose_device
+
+    if known.run.is_file():
+        if known.recipe is None:
+            raise DistillError(
+                f"{known.run} is a file of weights: which network and data?\n"
+                "  Say --recipe plain-cifar10-wrn16_2 (or another of `list`)."
+            )
+        recipe = get_recipe(known.recipe)
+        data = load_data(recipe.data, augment=recipe.augment, device=choose_device(known.device))
+        model = load_weights_file(known.run, recipe.student, data.num_classes)
+    else:
+        record = load_record(known.run)
+        recipe = recipe_from_dict(record.recipe)
+        model = load_student(record, known.weights)
+        data = load_data(recipe.data, augment=recipe.augment, device=choose_device(known.device))
+    metrics = evaluate(model.to(data.device), data)
+    units = {"top1": " %", "top5": " %", "loss": " nats"}
+    for name in known.metrics:
+        print(f"{name} {metrics[name]:.4g}{units[name]} on {metrics['images']:,} test images")
+    return 0
+
+
+def _report(known: argparse.Namespace, rest: list[str]) -> int:
+    from distill_lib import paths
+    from distill_lib.report import write_report
+
+    for folder in known.runs:
+        if not folder.is_dir():
+            raise DistillError(f"{folder} is no folder; expected a run, or a folder of runs.")
+    table, files = write_report(find_records(*known.runs), known.out or paths.runs_dir())
+    print(table)
+    print(f"\n{', '.join(_relative(file) for file in files)}")
+    return 0
+
+
+def _data(known: argparse.Namespace, rest: list[str]) -> int:
+    from distill_lib.data import data_status, prepare
+
+    if known.download:
+        prepare(known.download, download=True)
+    if known.prepare:
+        prepare(known.prepare)
+    rows = [[s.name, s.size, "yes" if s.found else "no", s.where] for s in data_status()]
+    print(markdown_table(("data set", "size", "here", "where, or how to get it"), rows))
+    return 0
+
+
+def _publish(known: argparse.Namespace, rest: list[str]) -> int:
+    from distill_lib.publish import publish
+
+    print(_relative(publish(load_record(known.run), weights=known.weights).path))
+    return 0
+
+
+def _doctor(known: argparse.Namespace, rest: list[str]) -> int:
+    from distill_lib.doctor import examine
+
+    lines, well = examine(known.device)
+    print("\n".join(lines))
+    return 0 if well else 1
+
+
+def _relative(path: Path) -> str:
+    """A path as the person in this folder would type it."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

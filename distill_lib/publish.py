@@ -1,0 +1,40 @@
+"""Put a finished run's record, and its weights if wanted, where they can be committed."""
+
+from pathlib import Path
+
+from distill_lib import paths
+from distill_lib.errors import DistillError
+from distill_lib.records import RunRecord
+
+
+def publish(record: RunRecord, folder: Path | None = None, *, weights: bool = False) -> RunRecord:
+    """Copy a finished run's record without its checkpoints.
+
+    Args:
+        record: a finished run.
+        folder: where to; the same place below `results/` if not given.
+        weights: also the last epoch's weights, in half precision.
+    Returns:
+        the record in its new place.
+    Raises:
+        DistillError: the run is not finished, or the folder cannot be written.
+    """
+    if record.status != "finished":
+        raise DistillError(f"{record.path} is {record.status}; only finished runs are published.")
+    if folder is None:
+        folder = paths.results_dir() / record.path.resolve().relative_to(paths.runs_dir())
+    published = RunRecord(
+        path=folder,
+        recipe=record.recipe,
+        identity=record.identity,
+        environment=record.environment,
+        status=record.status,
+        epochs=record.epochs,
+        summary=record.summary,
+    )
+    if weights:
+        state = record.load_weights("last")
+        half = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
+        published.save_weights("last", half)
+    published.save()
+    return published
