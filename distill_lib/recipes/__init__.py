@@ -78,7 +78,7 @@ def recipe_from_dict(data: dict) -> Recipe:
         )
         nested = {
             "terms": terms,
-            "augment": Augment(**_tuples(data["augment"])),
+            "augment": data["augment"] and Augment(**_tuples(data["augment"])),
             "optim": Optim(**_tuples(data["optim"])),
             "published": tuple(Published(**p) for p in data["published"]),
         }

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from distill_lib import terms
-from distill_lib.data.augment import CIFAR_AUGMENT, Augment
+from distill_lib.data.augment import Augment
 from distill_lib.errors import DistillError
 
 Budget = Literal["smoke", "laptop", "paper"]
@@ -92,7 +92,8 @@ class Recipe:
     """The teacher's network, where `teacher` is a bare file."""
     teacher_mode: Literal["eval", "train"] = "eval"
     """Batch norms of the teacher: running statistics (eval) or the batch's (train)."""
-    augment: Augment = CIFAR_AUGMENT
+    augment: Augment | None = None
+    """Crop, flip and normalisation; the data set's own if none is given."""
     image_size: int = 32
     train_limit: int | None = None
     """Train on so many images only, as many of each class."""

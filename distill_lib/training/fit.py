@@ -64,6 +64,8 @@ def fit(
     try:
         chosen = distributed.local_device(choose_device(device))
         precision = choose_precision(chosen, recipe.precision)
+        if distributed.rank():
+            distributed.barrier()  # process 0 decodes the data set once, for all
         parts = build(
             recipe,
             data=data,
@@ -72,6 +74,8 @@ def fit(
             device=chosen,
             untrained_teacher=untrained_teacher,
         )
+        if distributed.rank() == 0:
+            distributed.barrier()
         record = _new_record(recipe, parts, precision, out)
         if distributed.rank():
             return _fit(recipe, parts, record, precision, chosen, progress=False, compile=compile)
