@@ -6,6 +6,7 @@ from pathlib import Path
 
 from distill_lib.errors import DistillError
 from distill_lib.files import write_atomically
+from distill_lib.recipes import RECIPES
 from distill_lib.records import RunRecord
 from distill_lib.tables import markdown_table, millions
 
@@ -26,13 +27,14 @@ HEADER = (
 
 
 def group_by_seed(records: Sequence[RunRecord]) -> list[list[RunRecord]]:
-    """Finished runs that differ in their seed alone, put together."""
+    """Finished runs that differ in their seed alone, put together, in the recipes' order."""
     groups: dict[str, list[RunRecord]] = {}
     for record in records:
         if record.status == "finished":
             same = {k: v for k, v in record.identity.items() if k not in ("seed", "world_size")}
             groups.setdefault(f"{record.name} {sorted(same.items())}", []).append(record)
-    return list(groups.values())
+    place = {name: i for i, name in enumerate(RECIPES)}
+    return sorted(groups.values(), key=lambda group: place.get(group[0].name, len(place)))
 
 
 def report_table(records: Sequence[RunRecord]) -> str:
@@ -122,7 +124,7 @@ def report_figure(records: Sequence[RunRecord]):
     ax.set_yticks(
         range(len(groups)), [f"{group[0].name}\n{group[0].recipe['budget']}" for group in groups]
     )
-    ax.invert_yaxis()
+    ax.set_ylim(len(groups) - 0.5, -0.5)
     ax.grid(axis="x", alpha=0.3)
     ax.set_xlabel("top-1 after the last epoch (%): filled ours, hollow published")
     return figure, ax

@@ -1,4 +1,4 @@
-"""What every test of the suite shares: one thread, tiny networks, folders away from the checkout."""
+"""What the tests share: one thread, tiny networks, folders away from the checkout."""
 
 import pytest
 import torch

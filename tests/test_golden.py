@@ -15,8 +15,6 @@ GOLDEN = Golden(FILE)
 COMPARISONS = comparisons(GOLDEN)
 
 
-
-
 @cache
 def outcome(name: str) -> AssertionError | None:
     """What comparing gave; each comparison is made once."""

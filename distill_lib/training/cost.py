@@ -4,7 +4,6 @@ import copy
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 
 def count_parameters(model: nn.Module) -> int:
@@ -15,6 +14,9 @@ def count_parameters(model: nn.Module) -> int:
 @torch.no_grad()
 def count_multiply_adds(model: nn.Module, image_size: int) -> int:
     """Multiply-adds of one image; torch counts two operations for each."""
+    # Imported here: it takes most of a second, which `import distill_lib` should not.
+    from torch.utils.flop_counter import FlopCounterMode
+
     model = copy.deepcopy(model).float().cpu().eval()
     with FlopCounterMode(display=False) as counter:
         model(torch.zeros(1, 3, image_size, image_size))

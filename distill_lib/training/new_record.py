@@ -1,0 +1,91 @@
+"""What is known of a run before it starts: its identity, its environment, its costs."""
+
+import hashlib
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from distill_lib.measured_margins import weights_digest
+from distill_lib.recipes import Recipe, as_dict
+from distill_lib.records import RunRecord, environment
+from distill_lib.training import distributed, run_folder
+from distill_lib.training.build import Parts
+from distill_lib.training.cost import count_multiply_adds, count_parameters
+from distill_lib.training.precision import Precision
+
+
+def new_record(
+    recipe: Recipe, parts: Parts, precision: Precision, out: Path | str | None
+) -> RunRecord:
+    """The record of a run that is about to start or to go on; nothing is written yet.
+
+    Args:
+        recipe: what is trained.
+        parts: what was built of it.
+        precision: the number format that was chosen.
+        out: the run's folder; the recipe's own below `runs/` if not given.
+    """
+    found = {
+        "precision": precision.name,
+        "data_digest": parts.data.digest,
+        "student_shapes": _shapes_digest(parts.distiller.student),
+        "world_size": distributed.world_size(),
+    }
+    if parts.distiller.teacher is not None:
+        found["teacher_digest"] = weights_digest(parts.distiller.teacher)
+    return RunRecord(
+        path=Path(out) if out is not None else run_folder.default_folder(recipe),
+        recipe=as_dict(recipe),
+        identity=run_folder.identity_of(recipe, **found),
+        environment=environment()
+        | {
+            "device": _device_name(parts.data.device),
+            "precision": asdict(precision),
+            "threads": torch.get_num_threads(),
+            "processes": distributed.world_size(),
+        },
+        summary=_summary(recipe, parts),
+        distiller=parts.distiller,
+    )
+
+
+def _shapes_digest(model: nn.Module) -> str:
+    """What must fit a checkpoint's weights; the weights themselves follow from the seed."""
+    shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    return hashlib.sha256(repr(shapes).encode()).hexdigest()
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def _summary(recipe: Recipe, parts: Parts) -> dict:
+    student = parts.distiller.student
+    summary = {
+        "num_classes": parts.data.num_classes,
+        "train_images": parts.data.num_train,
+        "parameters": count_parameters(student),
+        "multiply_adds": count_multiply_adds(student, recipe.image_size),
+    }
+    if parts.teacher_run is not None:
+        run = parts.teacher_run
+        costs = ("parameters", "multiply_adds", "seconds")
+        summary["teacher"] = {"recipe": run.name, "budget": run.recipe["budget"]}
+        summary["teacher"] |= {name: run.last[name] for name in ("top1", "top5")}
+        summary["teacher"] |= {name: run.summary[name] for name in costs}
+    return summary
+
+
+def peak_memory(device: torch.device) -> int | None:
+    """Bytes: of the GPU where there is one, otherwise of the process; None on Windows."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        import resource
+    except ImportError:
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
