@@ -66,13 +66,15 @@ class WideResNet(nn.Module):
         width: k, the groups have 16k, 32k and 64k channels.
         num_classes: K.
     Raises:
-        DistillError: the depth is not 6n + 4.
+        DistillError: the depth is not 6n + 4, or the width is below 1.
     """
 
     def __init__(self, depth: int, width: int, num_classes: int = 10):
         super().__init__()
         if depth < 10 or (depth - 4) % 6:
             raise DistillError(f"WRN depth is {depth}; expected 6n + 4: 10, 16, 22, 28, 34 or 40.")
+        if width < 1:
+            raise DistillError(f"WRN width is {width}; expected 1 or more.")
         blocks = (depth - 4) // 6
         channels = [STEM_CHANNELS * width * 2**i for i in range(3)]
         self.conv1 = nn.Conv2d(3, STEM_CHANNELS, 3, padding=1, bias=False)

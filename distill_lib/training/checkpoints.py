@@ -203,9 +203,9 @@ def read(path: Path) -> dict:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load refuses a file in many ways
         raise CheckpointError(
-            f"{path} ({os.path.getsize(path):,} bytes) is no checkpoint: expected tensors and "
-            f"plain values written by torch.save.\n  {type(error).__name__}: "
-            f"{str(error).splitlines()[0] if str(error) else 'unreadable'}"
+            f"{path} ({os.path.getsize(path):,} bytes) is no checkpoint that can be trusted: "
+            "expected tensors and plain values written by torch.save.\n"
+            "  It is cut, damaged, or holds objects that would have to be executed."
         ) from error
     if not isinstance(state, dict):
         raise CheckpointError(f"{path} holds a {type(state).__name__}; expected a dictionary.")

@@ -1,0 +1,75 @@
+"""One registry of networks: names that it knows, and what it says to others."""
+
+import sys
+
+import pytest
+import torch
+import torchvision.models
+
+from distill_lib.errors import DistillError
+from distill_lib.models import build_model, list_models
+from distill_lib.models.wide_resnet import WideResNet
+
+TORCHVISION = torchvision.models.list_models(module=torchvision.models)
+
+
+def test_every_torchvision_classifier_is_known_by_name(monkeypatch):
+    monkeypatch.setattr(torchvision.models, "get_model", lambda name, **settings: (name, settings))
+    assert len(TORCHVISION) > 70
+    for name in TORCHVISION:
+        for given in (name, f"torchvision/{name}"):
+            built, settings = build_model(given, 7)
+            assert built == name
+            assert settings["num_classes"] == 7
+            assert settings["weights"] is None
+
+
+@pytest.mark.parametrize("name", ["squeezenet1_1", "torchvision/shufflenet_v2_x0_5", "mnasnet0_5"])
+def test_some_small_ones_are_built(name):
+    model = build_model(name, 7).eval()
+    with torch.no_grad():
+        assert model(torch.zeros(2, 3, 64, 64)).shape == (2, 7)
+
+
+def test_listed_names_are_ours_and_torchvisions():
+    names = list_models()
+    assert len(names) == len(set(names))
+    assert {"wrn_16_2", "wrn_28_4", "resnet18"} <= set(names)
+    assert set(TORCHVISION) <= set(names)
+
+
+def test_any_wide_resnet_is_built_by_its_name():
+    model = build_model("wrn_22_3", 5)
+    assert isinstance(model, WideResNet)
+    assert model.fc.weight.shape == (5, 192)
+
+
+@pytest.mark.parametrize(
+    ("given", "near"),
+    [("resnet81", "resnet18"), ("wrn16_2", "wrn_16_2"), ("torchvision/resnet5O", "resnet50")],
+)
+def test_a_wrong_name_is_answered_with_the_nearest(given, near):
+    with pytest.raises(DistillError, match=f"(?s)unknown model.*{near}"):
+        build_model(given, 10)
+
+
+@pytest.mark.parametrize("name", ["", "timm", "fcn_resnet50", "wrn_16_2 "])
+def test_what_is_no_classifier_is_refused(name):
+    with pytest.raises(DistillError, match="unknown model"):
+        build_model(name, 10)
+
+
+def test_no_classes_are_refused():
+    with pytest.raises(DistillError, match="num_classes is 0"):
+        build_model("wrn_10_1", 0)
+
+
+def test_a_depth_in_a_name_is_checked():
+    with pytest.raises(DistillError, match="WRN depth is 17"):
+        build_model("wrn_17_2", 10)
+
+
+def test_timm_missing_says_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(DistillError, match=r"(?s)timm/mobilenetv3_small_100.*pip install"):
+        build_model("timm/mobilenetv3_small_100", 10)
