@@ -193,12 +193,14 @@ class Distiller(nn.Module):
         mode = self.training
         self.eval()
         student, teacher = self.run_student(images), self.run_teacher(images)
+        shares = {
+            term: torch.stack(term.shares(student, teacher)) for term in self._overhaul_terms()
+        }
         self.train(mode)
         header = ("teacher tap", "student tap", "shape", "batch norm", "margin", "divisor", "share")
         rows = [header]
-        for term in self._overhaul_terms():
-            shares = torch.stack(term.shares(student, teacher))
-            shares = shares / shares.sum()
+        for term, share in shares.items():
+            share = share / share.sum()
             pairs = zip(term.teacher_taps, term.student_taps, strict=True)
             for i, (teacher_tap, student_tap) in enumerate(pairs):
                 shape = tuple(teacher.taps[teacher_tap].shape[1:])
@@ -211,7 +213,7 @@ class Distiller(nn.Module):
                         "measured" if term.measured else teacher_tap.batch_norm,
                         f"{margin.min():.2f} .. {margin.max():.2f}",
                         f"{term.divisors[i]:g}",
-                        f"{100 * shares[i]:.1f} %",
+                        f"{100 * share[i]:.1f} %",
                     )
                 )
         widths = [max(len(row[i]) for row in rows) for i in range(len(header))]

@@ -107,9 +107,7 @@ def test_a_bypass_counts_however_small():
 def test_a_wrong_name_is_answered_with_the_nearest():
     model = build_model("wrn_10_1", 10)
     for use in (lambda taps: TapReader(model, taps), lambda taps: inspect_taps(model, taps, 32)):
-        with pytest.raises(
-            DistillError, match=r"(?s)0\.rleu1.*block2\.layer\.0\.relu1"
-        ):
+        with pytest.raises(DistillError, match=r"(?s)0\.rleu1.*block2\.layer\.0\.relu1"):
             use([Tap("block2.layer.0.rleu1")])
     with pytest.raises(DistillError, match="unknown module"):
         module_at(model, "")

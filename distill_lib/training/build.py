@@ -54,9 +54,11 @@ def build(
         )
     teacher_run = None
     if recipe.needs_teacher and teacher is None:
-        teacher, teacher_run = load_teacher(
-            recipe, data.num_classes, untrained_teacher=untrained_teacher
-        )
+        with torch.random.fork_rng():
+            torch.manual_seed(recipe.seed)
+            teacher, teacher_run = load_teacher(
+                recipe, data.num_classes, untrained_teacher=untrained_teacher
+            )
     if recipe.needs_teacher and not untrained_teacher and looks_untrained(teacher):
         raise DistillError(
             f"teacher {type(teacher).__name__} has no trained weights: its batch norms never saw "

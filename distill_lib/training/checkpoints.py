@@ -5,6 +5,7 @@ fingerprint; it is written last, so a payload without one does not exist. torch.
 notice a flipped bit. Payloads hold tensors and plain values only (weights_only=True).
 """
 
+import io
 import json
 import os
 import time
@@ -14,7 +15,7 @@ from pathlib import Path
 import torch
 
 from distill_lib.errors import CheckpointError, DistillError, RecipeMismatchError
-from distill_lib.files import sha256_of, write_atomically, write_json
+from distill_lib.files import remove_temporaries, sha256_of, write_atomically, write_json
 
 FORMAT = 1
 KEEP = 2
@@ -50,9 +51,12 @@ def save(folder: Path, state: dict, identity: dict, best_step: int) -> Commit:
         CheckpointError: the write failed three times; older checkpoints are intact.
     """
     payload = folder / f"step-{state['step']:08d}.pt"
+    # Through memory: on a full disk torch.save's own error would hide the system's.
+    content = io.BytesIO()
+    torch.save({"format": FORMAT} | state, content)
     for attempt in range(RETRIES):
         try:
-            write_atomically(payload, lambda handle: torch.save({"format": FORMAT} | state, handle))
+            write_atomically(payload, lambda handle: handle.write(content.getbuffer()))
             commit = Commit(payload, state["step"], sha256_of(payload), identity)
             write_json(
                 commit.record,
@@ -90,7 +94,7 @@ def _commits(folder: Path) -> list[Commit]:
     found = []
     for path in folder.glob("step-*.json"):
         try:
-            record = json.loads(path.read_text())
+            record = json.loads(path.read_text(encoding="utf-8"))
             payload = path.with_suffix(".pt")
             found.append(
                 Commit(payload, int(record["step"]), record["sha256"], dict(record["identity"]))
@@ -116,8 +120,7 @@ def at_step(folder: Path, step: int) -> Commit:
 
 def clean(folder: Path) -> None:
     """Remove temporary files and payloads without a commit record that a killed run left."""
-    for path in folder.glob(".*.tmp"):
-        path.unlink(missing_ok=True)
+    remove_temporaries(folder)
     for payload in folder.glob("step-*.pt"):
         if not payload.with_suffix(".json").exists():
             payload.unlink(missing_ok=True)

@@ -4,7 +4,7 @@ import os
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def start() -> bool:
@@ -58,6 +58,13 @@ def any_rank(flag: bool, device: torch.device) -> bool:
     shared = torch.tensor([float(flag)], device=device)
     dist.all_reduce(shared, dist.ReduceOp.MAX)
     return bool(shared.item())
+
+
+def share_buffers(module: nn.Module) -> None:
+    """Give every process the running statistics of process 0, the ones that are saved."""
+    if is_distributed():
+        for buffer in module.buffers():
+            dist.broadcast(buffer, 0)
 
 
 def sum_over_ranks(values: Tensor) -> Tensor:

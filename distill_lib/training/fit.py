@@ -3,7 +3,8 @@
 Started by torchrun, every process trains on its share of each batch, and process 0 writes.
 """
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -73,15 +74,24 @@ def fit(
         if distributed.rank() == 0:
             distributed.barrier()
         record = new_record(recipe, parts, precision, out)
-        if distributed.rank():
-            return _train(recipe, parts, record, precision, progress=False, compile=compile)
-        with run_folder.locked(record.path):
-            if fresh:
-                run_folder.start_over(record.path)
-            return _train(recipe, parts, record, precision, progress, compile)
+        with _random_state_of(recipe.seed, chosen):
+            if distributed.rank():
+                return _train(recipe, parts, record, precision, progress=False, compile=compile)
+            with run_folder.locked(record.path):
+                if fresh:
+                    run_folder.start_over(record.path)
+                return _train(recipe, parts, record, precision, progress, compile)
     finally:
         if joined:
             distributed.stop()
+
+
+@contextmanager
+def _random_state_of(seed: int, device: torch.device) -> Iterator[None]:
+    """Dropout draws from the global state: start it from the seed, and put it back after."""
+    with torch.random.fork_rng([device.index or 0] if device.type == "cuda" else []):
+        torch.manual_seed(seed + distributed.rank())
+        yield
 
 
 def learning_rate(optim: Optim, epoch: int, step: int, *, epochs: int, steps: int) -> float:
@@ -109,6 +119,7 @@ def _train(
 ) -> RunRecord:
     """Train to the end, or to a request to stop, from wherever the run stands."""
     data, distiller = parts.data, parts.distiller
+    distributed.barrier()  # process 0 has deleted what `fresh` deletes
     done = run_folder.finished_here(record.path, record.identity)
     distributed.barrier()
     if done is not None:
@@ -164,10 +175,10 @@ def _train(
                     if stopping := distributed.any_rank(bool(stop.signal), data.device):
                         break
                     if state.batch < steps and _is_due(recipe.checkpoint_steps, state.step):
-                        guard.check()
+                        guard.before_checkpoint(distiller, state.epoch, state.step)
                         state.save(record)
                 bar.close()
-                guard.check()
+                guard.before_checkpoint(distiller, state.epoch, state.step)
                 if state.batch == steps:
                     state.end_epoch(data, precision, rate)
                 if stopping:
@@ -175,10 +186,10 @@ def _train(
                 state.save(record)
                 if stopping:
                     return record
+        _finish(record, distiller, state)
     except DistillError as error:
         _fail(record, error)
         raise
-    _finish(record, distiller, state)
     return record
 
 

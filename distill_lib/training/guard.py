@@ -1,7 +1,7 @@
 """Stops a run whose loss is no number, and says where it happened."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from distill_lib.distiller import Step
 from distill_lib.errors import DivergedError
@@ -33,6 +33,23 @@ class FiniteGuard:
         self._seen.append((epoch, step, indices, [*result.parts, "sum"], values.isfinite()))
         if self._device.type == "cpu" or len(self._seen) >= EVERY:
             self.check()
+
+    def before_checkpoint(self, model: nn.Module, epoch: int, step: int) -> None:
+        """Read the flags, and look at the weights: a finite loss may have infinite gradients.
+
+        Raises:
+            DivergedError: a step since the last look, or a tensor of the model, is not finite.
+        """
+        self.check()
+        state = {k: v for k, v in model.state_dict().items() if v.is_floating_point()}
+        flags = torch.stack([value.isfinite().all() for value in state.values()]).tolist()
+        bad = [name for name, finite in zip(state, flags, strict=True) if not finite]
+        if distributed.any_rank(bool(bad), self._device):
+            raise DivergedError(
+                f"the weights became NaN or infinite in epoch {epoch}, by step {step}: "
+                f"{', '.join(bad[:3]) or 'in another process'}.\n"
+                "  The last good checkpoint is kept. Lower --optim.lr or the term's weight."
+            )
 
     def check(self) -> None:
         """Read the flags.

@@ -7,6 +7,7 @@ import torch
 
 from distill_lib.data import SmallImages
 from distill_lib.distiller import Distiller, Step
+from distill_lib.files import remove_temporaries
 from distill_lib.records import RunRecord
 from distill_lib.training import checkpoints, distributed
 from distill_lib.training.evaluate import evaluate
@@ -46,6 +47,7 @@ class RunState:
         """
         folder = record.path / "ckpt"
         if distributed.rank() == 0:
+            remove_temporaries(record.path)
             checkpoints.clean(folder)
         distributed.barrier()
         commit, skipped = checkpoints.newest(folder)
@@ -107,6 +109,7 @@ class RunState:
         """Evaluate, note the epoch's metrics, and turn to the next epoch."""
         started = time.perf_counter()
         student = self._trained["distiller"].student
+        distributed.share_buffers(student)
         metrics = evaluate(student, data, precision=precision)
         means, images = self._means(next(student.parameters()).device)
         self.epochs.append(

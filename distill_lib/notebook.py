@@ -1,0 +1,81 @@
+"""What every notebook's first cell does: budget, style, seed; and tables that look like tables."""
+
+import io
+import os
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import matplotlib.pyplot as plt
+import torch
+from matplotlib.figure import Figure
+
+from distill_lib import plots
+from distill_lib.errors import DistillError
+from distill_lib.recipes.recipe import BUDGETS, Budget
+from distill_lib.tables import markdown_table
+from distill_lib.training.precision import choose_device
+
+if TYPE_CHECKING:
+    from IPython.display import Markdown
+
+
+def budget_from_environment() -> Budget:
+    """`DISTILL_BUDGET`, smoke if it is not set.
+
+    Raises:
+        DistillError: there is no such budget.
+    """
+    budget = os.environ.get("DISTILL_BUDGET") or "smoke"
+    if budget not in BUDGETS:
+        raise DistillError(
+            f"DISTILL_BUDGET is {budget!r}; expected one of {', '.join(BUDGETS)}.\n"
+            "  Set it before Jupyter starts, then restart the kernel."
+        )
+    return budget
+
+
+def start(seed: int = 0) -> Budget:
+    """Set the figure style and the seed, and say the budget and the device.
+
+    Returns:
+        the budget, for `get_recipe`.
+    """
+    budget = budget_from_environment()
+    plots.use_style()
+    _show_small_pictures()
+    torch.manual_seed(seed)
+    print(f"budget {budget}, device {choose_device('auto')}")
+    return budget
+
+
+def _show_small_pictures() -> None:
+    """Let Jupyter store figures with a palette: a third of the bytes, in a file under git."""
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    if shell is None:
+        return
+
+    def after_first_cell(*_) -> None:
+        shell.display_formatter.formatters["image/png"].for_type(Figure, small_png)
+        shell.events.unregister("post_run_cell", after_first_cell)
+
+    plt.get_backend()  # loads it: it sets its own formatter after the cell, and ours comes second
+    shell.events.register("post_run_cell", after_first_cell)
+
+
+def small_png(figure: Figure) -> bytes:
+    """A figure as a png of 128 colours."""
+    from PIL import Image
+
+    full, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(full, format="png", bbox_inches="tight")
+    Image.open(full).convert("RGB").quantize(128).save(small, format="png", optimize=True)
+    return small.getvalue()
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> "Markdown":
+    """A table that Jupyter renders; None becomes a dash."""
+    from IPython.display import Markdown
+
+    return Markdown(markdown_table(header, rows))

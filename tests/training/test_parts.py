@@ -1,0 +1,177 @@
+"""Bad input is refused before training; evaluation and learning rates are what they say."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from distill_lib import build_model, evaluate, fit, get_recipe, paths
+from distill_lib.distiller import Step
+from distill_lib.errors import DistillError, DivergedError
+from distill_lib.publish import publish
+from distill_lib.recipes import Optim
+from distill_lib.records import load_record
+from distill_lib.training.build import load_student, load_teacher
+from distill_lib.training.fit import learning_rate
+from distill_lib.training.guard import EVERY, FiniteGuard
+from distill_lib.training.precision import choose_device, choose_precision
+
+from .tiny import run_tiny, tiny_data, tiny_net, tiny_recipe, tiny_teacher
+
+
+def refused(match, tmp_path, **parts):
+    with pytest.raises(DistillError, match=match):
+        fit(tiny_recipe(), data=tiny_data(), out=tmp_path / "run", device="cpu", **parts)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_teacher_that_was_never_trained(tmp_path):
+    parts = {"teacher": tiny_net(8, seed=0), "student": tiny_net(4, seed=0)}
+    refused("no trained weights", tmp_path, **parts)
+    recipe = tiny_recipe(epochs=1)
+    record = fit(recipe, data=tiny_data(), out=tmp_path / "run", untrained_teacher=True, **parts)
+    assert record.status == "finished"
+
+
+def test_class_counts_that_differ(tmp_path):
+    student = tiny_net(4, seed=0)
+    student[-1] = torch.nn.Linear(8, 7)
+    refused("4 classes.*student.*7", tmp_path, teacher=tiny_teacher(), student=student)
+    both = tiny_teacher()
+    both[-1] = torch.nn.Linear(16, 7)
+    refused("data set 'tiny' has 4", tmp_path, teacher=both, student=student)
+
+
+def test_images_of_another_size(tmp_path):
+    recipe = dataclasses.replace(tiny_recipe("plain"), image_size=32)
+    with pytest.raises(DistillError, match="images of 16 pixels, the recipe says 32"):
+        fit(recipe, data=tiny_data(), student=tiny_net(4, seed=0), out=tmp_path)
+
+
+def test_a_teacher_recipe_without_a_run_prints_the_command(monkeypatch, tmp_path):
+    for name in ("runs_dir", "results_dir"):
+        monkeypatch.setattr(paths, name, lambda: tmp_path)
+    recipe = get_recipe("ofd-cifar10-wrn28_4-wrn16_2", "laptop")
+    with pytest.raises(DistillError, match="train plain-cifar10-wrn28_4 --budget laptop"):
+        load_teacher(recipe, 10)
+
+
+@pytest.mark.parametrize(
+    ("teacher", "match"),
+    [
+        ("wrn_16_2", "--untrained-teacher"),
+        ("plain-fashon-wrn16_2", "Nearest: plain-fashion-wrn16_2"),
+        ("weights:ResNet18_Weights.NOPE", "torchvision weights"),
+        (None, "names none"),
+    ],
+)
+def test_teachers_that_are_not_there(teacher, match):
+    recipe = dataclasses.replace(get_recipe("ofd-fashion-wrn16_2-wrn10_1"), teacher=teacher)
+    with pytest.raises(DistillError, match=match):
+        load_teacher(recipe, 10)
+
+
+def test_published_weights_that_were_changed_are_refused(tmp_path):
+    record = run_tiny(tmp_path / "run", "plain", epochs=1)
+    shipped = publish(record, tmp_path / "shipped", weights=True)
+    file = shipped.path / "last.safetensors"
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(DistillError, match="damaged or was replaced"):
+        load_record(shipped.path).load_weights()
+
+
+def test_the_shipped_teacher_loads_and_is_as_good_as_its_record():
+    record = load_record(paths.ROOT / "results" / "plain-fashion-wrn16_2" / "laptop" / "0")
+    from distill_lib import load_data
+
+    metrics = evaluate(load_student(record), load_data("fashion"))
+    assert metrics["top1"] == pytest.approx(record.last["top1"], abs=0.5)
+    assert (record.path / "last.safetensors").stat().st_size < 2_000_000
+
+
+def test_evaluate_counts_what_is_right():
+    data, model = tiny_data(), tiny_teacher().train()
+    metrics = evaluate(model, data, precision=choose_precision(torch.device("cpu"), "float32"))
+    assert model.training
+    batch = next(data.test_batches(batch_size=20))
+    with torch.no_grad():
+        logits = model.eval()(batch.images)
+    right = (logits.argmax(1) == batch.labels).float().mean().item()
+    assert metrics["top1"] == pytest.approx(100 * right, abs=1e-3)
+    assert metrics["top5"] == 100 and metrics["images"] == 20
+    expected = torch.nn.functional.cross_entropy(logits, batch.labels).item()
+    assert metrics["loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_milestones_scale_with_the_budget():
+    optim = Optim(lr=0.1, milestones=(100, 150), milestones_of=200)
+
+    def rates(epochs):
+        return [learning_rate(optim, e, 0, epochs=epochs, steps=10) for e in range(1, epochs + 1)]
+
+    long, short = rates(200), rates(8)
+    assert [long[i] for i in (99, 100, 149, 150)] == pytest.approx([0.1, 0.01, 0.01, 0.001])
+    assert short == pytest.approx([0.1] * 4 + [0.01] * 2 + [0.001] * 2)
+    assert rates(600)[300] == pytest.approx(0.01)  # the authors' `is` fails above 256
+
+
+def test_one_cycle_rises_to_its_peak_and_ends_near_zero():
+    optim = Optim(lr=0.4, schedule="one_cycle", peak_at=0.25)
+    rates = [learning_rate(optim, 1, step, epochs=10, steps=10) for step in range(100)]
+    assert max(rates) == pytest.approx(0.4, rel=0.02) and rates.index(max(rates)) in (24, 25)
+    assert 0 < rates[-1] < 0.001 and 0 < rates[0] < 0.02
+
+
+def test_precisions_that_do_not_train_are_refused():
+    with pytest.raises(DistillError, match="fp16 does not train on cpu"):
+        choose_precision(torch.device("cpu"), "fp16")
+    with pytest.raises(DistillError, match="expected one of auto"):
+        choose_precision(torch.device("cpu"), "int4")
+    with pytest.raises(DistillError, match="unknown device"):
+        choose_device("gpu")
+
+
+def test_on_an_accelerator_the_flags_are_read_now_and_then():
+    guard = FiniteGuard(torch.device("meta"))
+
+    def step(value):
+        parts = {"ce": torch.tensor(1.0), "ofd": torch.tensor(value)}
+        return Step(sum(parts.values()), parts, parts, torch.zeros(1))
+
+    guard.watch(1, 0, torch.tensor([0]), step(1.0))
+    guard.watch(1, 1, torch.tensor([7]), step(float("inf")))
+    with pytest.raises(DivergedError, match="step 1: term 'ofd'"):
+        for i in range(2, EVERY + 1):
+            guard.watch(1, i, torch.tensor([0]), step(1.0))
+
+
+def test_the_teacher_is_what_it_was_after_training(tmp_path):
+    teacher = tiny_teacher()
+    before = {k: v.clone() for k, v in teacher.state_dict().items()}
+    for mode in ("eval", "train"):
+        recipe = tiny_recipe(teacher_mode=mode, epochs=1)
+        fit(
+            recipe,
+            teacher=teacher,
+            student=tiny_net(4, seed=0),
+            data=tiny_data(),
+            out=tmp_path / mode,
+        )
+        assert all(torch.equal(v, before[k]) for k, v in teacher.state_dict().items())
+
+
+def test_weights_files_of_others_load_strictly(tmp_path):
+    model = build_model("wrn_10_1", 10)
+    file = tmp_path / "theirs.pt"
+    torch.save({"state_dict": model.state_dict(), "epoch": 3}, file)
+    recipe = dataclasses.replace(
+        get_recipe("ofd-fashion-wrn16_2-wrn10_1"), teacher=str(file), teacher_model="wrn_10_1"
+    )
+    teacher, run = load_teacher(recipe, 10)
+    assert run is None and torch.equal(teacher.fc.weight, model.fc.weight)
+    with pytest.raises(DistillError, match="does not fit WideResNet"):
+        load_teacher(dataclasses.replace(recipe, teacher_model="wrn_16_1"), 10)
+    with pytest.raises(DistillError, match="--teacher-model"):
+        load_teacher(dataclasses.replace(recipe, teacher_model=None), 10)
