@@ -53,15 +53,9 @@ def _show_small_pictures() -> None:
     from IPython import get_ipython
 
     shell = get_ipython()
-    if shell is None:
-        return
-
-    def after_first_cell(*_) -> None:
+    if shell is not None:
+        plt.close(plt.figure())  # loads Jupyter's backend, whose own formatter is then replaced
         shell.display_formatter.formatters["image/png"].for_type(Figure, small_png)
-        shell.events.unregister("post_run_cell", after_first_cell)
-
-    plt.get_backend()  # loads it: it sets its own formatter after the cell, and ours comes second
-    shell.events.register("post_run_cell", after_first_cell)
 
 
 def small_png(figure: Figure) -> bytes:

@@ -60,6 +60,15 @@ def any_rank(flag: bool, device: torch.device) -> bool:
     return bool(shared.item())
 
 
+def gather(value: object) -> list:
+    """What each process gives, in the order of their numbers."""
+    if not is_distributed():
+        return [value]
+    values = [None] * world_size()
+    dist.all_gather_object(values, value)
+    return values
+
+
 def share_buffers(module: nn.Module) -> None:
     """Give every process the running statistics of process 0, the ones that are saved."""
     if is_distributed():

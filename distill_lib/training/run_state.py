@@ -24,7 +24,7 @@ class RunState:
         best_step: the step after which top-1 was best so far.
     """
 
-    POSITION = ("step", "epoch", "batch", "best_step", "best_top1", "seconds", "meters", "epochs")
+    POSITION = ("step", "epoch", "batch", "best_step", "best_top1", "seconds", "epochs")
 
     def __init__(
         self,
@@ -61,7 +61,9 @@ class RunState:
             part.load_state_dict(state[name])
         for name in self.POSITION:
             setattr(self, name, state[name])
-        _restore_random_states(state["rng"])
+        own = state if distributed.rank() == 0 else state["others"][distributed.rank() - 1]
+        self.meters = own["meters"]
+        _restore_random_states(own["rng"])
         if distributed.rank() == 0:
             print(f"resuming {record.path} at epoch {self.epoch}, step {self.step}")
         return True
@@ -82,10 +84,12 @@ class RunState:
         Raises:
             CheckpointError: the checkpoint could not be written; earlier ones are intact.
         """
+        own = {"meters": self.meters, "rng": _random_states()}
+        first, *others = distributed.gather(own)
         if distributed.rank() == 0:
-            state = {name: getattr(self, name) for name in self.POSITION}
+            state = first | {"others": others}
+            state |= {name: getattr(self, name) for name in self.POSITION}
             state |= {name: part.state_dict() for name, part in self._trained.items()}
-            state["rng"] = _random_states()
             checkpoints.save(record.path / "ckpt", state, record.identity, self.best_step)
             record.epochs = list(self.epochs)
             record.save()

@@ -127,8 +127,8 @@ OF_THE_BEST = {
     "best_step": lambda s: s.update(best_step=s["step"]),
     "best_top1": lambda s: s.update(best_top1=-1.0),
 }
-WITHOUT_EFFECT = {"scaler", "seconds"}
-"""The scaler is off outside fp16; the times are of no training step."""
+WITHOUT_EFFECT = {"scaler", "seconds", "others"}
+"""The scaler is off outside fp16; times change no step; there are no other processes."""
 
 
 @pytest.mark.faults
