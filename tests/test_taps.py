@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torchvision.models.resnet import BasicBlock, ResNet
 
 from distill_lib.errors import DistillError, FeatureError
 from distill_lib.models import build_model
@@ -41,6 +42,13 @@ def test_taps_of_a_torchvision_resnet(name, last, norm, channels):
         for i, block, width in zip((1, 2, 3, 4), last, channels, strict=True)
     ]
     assert found(find_taps(build_model(name, 7), 64)) == expected
+
+
+def test_a_residual_sum_takes_the_batch_norm_of_its_main_branch():
+    # Stages of a single block: the shortcut has a batch norm too (downsample.1).
+    model = ResNet(BasicBlock, [1, 1, 1, 1], num_classes=7)
+    norms = [tap.batch_norm for tap in find_taps(model, 64)]
+    assert norms == [f"layer{i}.0.bn2" for i in (1, 2, 3, 4)]
 
 
 def test_taps_are_found_through_frozen_parameters():

@@ -47,6 +47,11 @@ def build(
         data = load_data(
             recipe.data, augment=recipe.augment, device=device, train_limit=recipe.train_limit
         )
+    if data.device.type != torch.device(device).type:
+        raise DistillError(
+            f"data set {data.name!r} is on {data.device}, the training runs on {device}.\n"
+            f"  Load it there, or say device={data.device.type!r}."
+        )
     if data.image_size != recipe.image_size:
         raise DistillError(
             f"data set {data.name!r} has images of {data.image_size} pixels, the recipe says "

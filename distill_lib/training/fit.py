@@ -46,7 +46,7 @@ def fit(
         recipe: what to train; its names are looked up unless the objects are given.
         teacher, student, data: objects of your own in their place.
         out: the run's folder; `runs/<recipe>/<budget>/<seed>` if not given.
-        device: "auto", "cpu", "cuda" or "mps".
+        device: "auto", "cpu", "cuda" or "mps"; "auto" follows `data` if it is given.
         fresh: delete an earlier run in the folder and start over.
         progress: show a bar (never in the smoke budget).
         compile: run the Distiller through torch.compile.
@@ -59,6 +59,8 @@ def fit(
     """
     joined = distributed.start()
     try:
+        if device == "auto" and data is not None:
+            device = str(data.device)
         chosen = distributed.local_device(choose_device(device))
         precision = choose_precision(chosen, recipe.precision)
         if distributed.rank():

@@ -225,7 +225,7 @@ def hostile_bytes(form: str, content) -> bytes:
         new = form == "zip"
         torch.save({"x": content}, buffer, _use_new_zipfile_serialization=new)
         return buffer.getvalue()
-    return legacy_tar(content) if form == "tar" else pickle.dumps(content)
+    return legacy_tar(content) if form == "tar" else pickle.dumps(content, protocol=2)
 
 
 @pytest.mark.faults

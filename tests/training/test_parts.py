@@ -6,17 +6,28 @@ import pytest
 import torch
 
 from distill_lib import build_model, evaluate, fit, get_recipe, paths
+from distill_lib.data import Augment, SmallImages, load_data
 from distill_lib.distiller import Step
 from distill_lib.errors import DistillError, DivergedError
 from distill_lib.publish import publish
 from distill_lib.recipes import Optim
 from distill_lib.records import load_record
-from distill_lib.training.build import load_student, load_teacher
+from distill_lib.training.build import build, load_student, load_teacher
 from distill_lib.training.fit import learning_rate
 from distill_lib.training.guard import EVERY, FiniteGuard
 from distill_lib.training.precision import choose_device, choose_precision
 
-from .tiny import run_tiny, tiny_data, tiny_net, tiny_recipe, tiny_teacher
+from .helpers import (
+    NUM_TEST,
+    run_tiny,
+    tiny_data,
+    tiny_net,
+    tiny_recipe,
+    tiny_teacher,
+    watched_data,
+)
+
+FLOAT32 = choose_precision(torch.device("cpu"), "float32")
 
 
 def refused(match, tmp_path, **parts):
@@ -28,8 +39,8 @@ def refused(match, tmp_path, **parts):
 def test_a_teacher_that_was_never_trained(tmp_path):
     parts = {"teacher": tiny_net(8, seed=0), "student": tiny_net(4, seed=0)}
     refused("no trained weights", tmp_path, **parts)
-    recipe = tiny_recipe(epochs=1)
-    record = fit(recipe, data=tiny_data(), out=tmp_path / "run", untrained_teacher=True, **parts)
+    parts |= {"data": tiny_data(), "out": tmp_path / "run", "device": "cpu"}
+    record = fit(tiny_recipe(epochs=1), untrained_teacher=True, **parts)
     assert record.status == "finished"
 
 
@@ -45,7 +56,7 @@ def test_class_counts_that_differ(tmp_path):
 def test_images_of_another_size(tmp_path):
     recipe = dataclasses.replace(tiny_recipe("plain"), image_size=32)
     with pytest.raises(DistillError, match="images of 16 pixels, the recipe says 32"):
-        fit(recipe, data=tiny_data(), student=tiny_net(4, seed=0), out=tmp_path)
+        fit(recipe, data=tiny_data(), student=tiny_net(4, seed=0), out=tmp_path, device="cpu")
 
 
 def test_a_teacher_recipe_without_a_run_prints_the_command(monkeypatch, tmp_path):
@@ -72,7 +83,8 @@ def test_teachers_that_are_not_there(teacher, match):
 
 
 def test_published_weights_that_were_changed_are_refused(tmp_path):
-    record = run_tiny(tmp_path / "run", "plain", epochs=1)
+    made_by = {"student": "wrn_10_1", "net": build_model("wrn_10_1", 4), "epochs": 1}
+    record = run_tiny(tmp_path / "run", "plain", **made_by)
     shipped = publish(record, tmp_path / "shipped", weights=True)
     file = shipped.path / "last.safetensors"
     data = bytearray(file.read_bytes())
@@ -80,12 +92,27 @@ def test_published_weights_that_were_changed_are_refused(tmp_path):
     file.write_bytes(data)
     with pytest.raises(DistillError, match="damaged or was replaced"):
         load_record(shipped.path).load_weights()
+    recipe = tiny_recipe(teacher=str(shipped.path))
+    images = watched_data()
+    with pytest.raises(DistillError, match="damaged or was replaced"):
+        fit(recipe, student=tiny_net(4, seed=3), data=images, out=tmp_path / "new", device="cpu")
+    assert images.seen == [] and not (tmp_path / "new").exists()
+
+
+def test_images_on_another_device_are_refused_and_auto_follows_them(tmp_path):
+    with pytest.raises(DistillError, match=r"(?s)'tiny' is on cpu, .* on meta.*device='cpu'"):
+        build(tiny_recipe("plain"), data=tiny_data(), student=tiny_net(4, seed=0), device="meta")
+    record = fit(
+        tiny_recipe("plain", epochs=1),
+        data=tiny_data(),
+        student=tiny_net(4, seed=0),
+        out=tmp_path,
+    )
+    assert record.environment["device"] == "cpu"
 
 
 def test_the_shipped_teacher_loads_and_is_as_good_as_its_record():
     record = load_record(paths.ROOT / "results" / "plain-fashion-wrn16_2" / "laptop" / "0")
-    from distill_lib import load_data
-
     metrics = evaluate(load_student(record), load_data("fashion"))
     assert metrics["top1"] == pytest.approx(record.last["top1"], abs=0.5)
     assert (record.path / "last.safetensors").stat().st_size < 2_000_000
@@ -93,16 +120,37 @@ def test_the_shipped_teacher_loads_and_is_as_good_as_its_record():
 
 def test_evaluate_counts_what_is_right():
     data, model = tiny_data(), tiny_teacher().train()
-    metrics = evaluate(model, data, precision=choose_precision(torch.device("cpu"), "float32"))
+    metrics = evaluate(model, data, precision=FLOAT32)
     assert model.training
-    batch = next(data.test_batches(batch_size=20))
+    batch = next(data.test_batches(batch_size=NUM_TEST))
     with torch.no_grad():
         logits = model.eval()(batch.images)
     right = (logits.argmax(1) == batch.labels).float().mean().item()
     assert metrics["top1"] == pytest.approx(100 * right, abs=1e-3)
-    assert metrics["top5"] == 100 and metrics["images"] == 20
+    assert metrics["top5"] == 100 and metrics["images"] == NUM_TEST
     expected = torch.nn.functional.cross_entropy(logits, batch.labels).item()
     assert metrics["loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_top5_counts_what_is_among_the_first_five():
+    generator = torch.Generator().manual_seed(4)
+    images = torch.randint(0, 256, (37, 3, 16, 16), generator=generator, dtype=torch.uint8)
+    split = images, torch.arange(37) % 9
+    plain = Augment(mean=(128.0,) * 3, std=(64.0,) * 3, padding=0)
+    data = SmallImages("nine", [str(k) for k in range(9)], train=split, test=split, augment=plain)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 16 * 16, 9))
+    metrics = evaluate(model, data, batch_size=10, precision=FLOAT32)
+    with torch.no_grad():
+        logits = model(next(data.test_batches(batch_size=37)).images)
+    # Counted by rank: how many classes have a larger logit than the right one.
+    own = logits.gather(1, split[1][:, None])
+    rank = (logits > own).sum(1)
+    assert metrics["top1"] == pytest.approx(100 * (rank < 1).float().mean().item(), abs=1e-3)
+    assert metrics["top5"] == pytest.approx(100 * (rank < 5).float().mean().item(), abs=1e-3)
+    again = evaluate(model.eval(), data, precision=FLOAT32)
+    assert again == pytest.approx(metrics) and not model.training
 
 
 def test_milestones_scale_with_the_budget():
@@ -129,6 +177,8 @@ def test_precisions_that_do_not_train_are_refused():
         choose_precision(torch.device("cpu"), "fp16")
     with pytest.raises(DistillError, match="expected one of auto"):
         choose_precision(torch.device("cpu"), "int4")
+    with pytest.raises(DistillError, match="bf16 does not train on mps; expected float32.$"):
+        choose_precision(torch.device("mps"), "bf16")
     with pytest.raises(DistillError, match="unknown device"):
         choose_device("gpu")
 
@@ -141,10 +191,14 @@ def test_on_an_accelerator_the_flags_are_read_now_and_then():
         return Step(sum(parts.values()), parts, parts, torch.zeros(1))
 
     guard.watch(1, 0, torch.tensor([0]), step(1.0))
+    guard.check()
     guard.watch(1, 1, torch.tensor([7]), step(float("inf")))
     with pytest.raises(DivergedError, match="step 1: term 'ofd'"):
         for i in range(2, EVERY + 1):
             guard.watch(1, i, torch.tensor([0]), step(1.0))
+    guard.watch(2, EVERY, torch.tensor([7]), step(float("nan")))
+    with pytest.raises(DivergedError, match=f"epoch 2, step {EVERY}: term 'ofd'"):
+        guard.before_checkpoint(torch.nn.Linear(1, 1), 2, EVERY)
 
 
 def test_the_teacher_is_what_it_was_after_training(tmp_path):
@@ -158,6 +212,7 @@ def test_the_teacher_is_what_it_was_after_training(tmp_path):
             student=tiny_net(4, seed=0),
             data=tiny_data(),
             out=tmp_path / mode,
+            device="cpu",
         )
         assert all(torch.equal(v, before[k]) for k, v in teacher.state_dict().items())
 

@@ -5,13 +5,14 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
 import torch
 import torch.nn.functional as F
 
 from distill_lib import evaluate, load_record, paths
-from distill_lib.training import distributed
+from distill_lib.training import distributed, run_folder
 from distill_lib.training.checkpoints import newest
 
 from .helpers import (
@@ -54,7 +55,11 @@ def train_rank(rank, out, net, options):
 
 def train_two(out, net=linear_student, **options) -> list[dict]:
     assert ended(start_ranks(2, train_rank, out, net, options)) == [0, 0]
-    return [torch.load(f"{out}-{rank}.pt", weights_only=False) for rank in (0, 1)]
+    return results(out)
+
+
+def results(out) -> list[dict]:
+    return [torch.load(f"{out}-{rank}.pt") for rank in (0, 1)]
 
 
 def batch_norm_student():
@@ -123,9 +128,22 @@ def test_a_finished_run_is_reported_by_both_and_fresh_trains_again(tmp_path):
     first = train_two(tmp_path / "run")
     again = train_two(tmp_path / "run")
     assert [rank["seen"] for rank in again] == [[], []]
-    fresh = train_two(tmp_path / "run", fresh=True)
+    children = start_ranks(2, slowly_fresh_rank, tmp_path / "run")
+    assert ended(children, seconds=60) == [0, 0]
+    fresh = results(tmp_path / "run")
     assert [rank["seen"] for rank in fresh] == [rank["seen"] for rank in first]
     assert same_tensors(fresh[0]["parameters"], first[0]["parameters"])
+
+
+def slowly_fresh_rank(rank, out):
+    delete = run_folder.start_over
+
+    def slowly(folder):
+        time.sleep(0.5)  # the other process must not take the old run for this one
+        delete(folder)
+
+    run_folder.start_over = slowly
+    train_rank(rank, out, linear_student, {"fresh": True})
 
 
 def test_a_loss_that_is_no_number_in_one_process_stops_both(tmp_path):
