@@ -55,9 +55,10 @@ def _build_torchvision(name: str, num_classes: int) -> nn.Module:
 
     if name not in _torchvision_names():
         raise unknown_name("model", name, list_models())
-    # torchvision warns of a future default of these two unless it is told.
-    quiet = {"init_weights": True} if name in ("googlenet", "inception_v3") else {}
-    return torchvision.models.get_model(name, weights=None, num_classes=num_classes, **quiet)
+    # These two would return a tuple in train mode, and warn of a future default unless told.
+    inception = name in ("googlenet", "inception_v3")
+    options = {"init_weights": True, "aux_logits": False} if inception else {}
+    return torchvision.models.get_model(name, weights=None, num_classes=num_classes, **options)
 
 
 def _build_timm(name: str, num_classes: int) -> nn.Module:

@@ -52,7 +52,8 @@ def fit(
         compile: run the Distiller through torch.compile.
         untrained_teacher: accept a teacher that was never trained.
     Returns:
-        the record; its `distiller` holds the trained networks.
+        the record; its `distiller` holds the networks that were trained now, and is None where a
+        finished run was reported (`load_distiller` then brings them back).
     Raises:
         DistillError: bad input, before any training; nothing on disk has changed.
         DivergedError: the loss became NaN or infinite; the last good checkpoint is kept.

@@ -73,3 +73,9 @@ def test_timm_missing_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(DistillError, match=r"(?s)timm/mobilenetv3_small_100.*pip install"):
         build_model("timm/mobilenetv3_small_100", 10)
+
+
+@pytest.mark.parametrize("name", ["googlenet"])
+def test_networks_with_auxiliary_classifiers_give_plain_logits_in_train_mode(name):
+    model = build_model(name, 7).train()
+    assert model(torch.zeros(2, 3, 64, 64)).shape == (2, 7)
