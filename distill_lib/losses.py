@@ -34,7 +34,6 @@ def partial_l2(student: Tensor, teacher: Tensor) -> Tensor:
     OFD, section 3.3. Explained in notebooks/05_partial_l2.ipynb.
     """
     _same_shape(student, teacher)
-    student, teacher = _at_least_float32(student), _at_least_float32(teacher)
     return _PartialSquares.apply(student, teacher)
 
 
@@ -48,7 +47,7 @@ class _PartialSquares(torch.autograd.Function):
     @staticmethod
     def forward(ctx, student: Tensor, teacher: Tensor) -> Tensor:
         skipped = (student <= teacher) & (teacher <= 0)
-        difference = (student - teacher).masked_fill_(skipped, 0.0)
+        difference = (_at_least_float32(student) - teacher).masked_fill_(skipped, 0.0)
         ctx.save_for_backward(difference)
         return difference.square().sum()
 
