@@ -30,6 +30,16 @@ class Step(NamedTuple):
     logits: Tensor
 
 
+@torch.no_grad()
+def count_classes(model: nn.Module, image_size: int) -> int:
+    """K of a network's logits (N, K), by one dry forward; it is left in the mode it was in."""
+    like = next(model.parameters())
+    was_training = model.training
+    classes = model.eval()(torch.zeros(2, 3, image_size, image_size, device=like.device)).shape[1]
+    model.train(was_training)
+    return classes
+
+
 class Distiller(nn.Module):
     """A frozen teacher, a student, and the terms between them.
 
@@ -100,21 +110,15 @@ class Distiller(nn.Module):
                 module.track_running_stats = False
 
     def _check_logits(self, image_size: int) -> None:
-        shapes = {}
-        for role, model in (("teacher", self._teacher), ("student", self.student)):
-            if model is None:
-                continue
-            like = next(model.parameters())
-            images = torch.zeros(2, 3, image_size, image_size, device=like.device)
-            was_training = model.training
-            model.eval()
-            with torch.no_grad():
-                shapes[role] = tuple(model(images).shape)
-            model.train(was_training)
-        if len(set(shapes.values())) > 1:
+        classes = {
+            role: count_classes(model, image_size)
+            for role, model in (("teacher", self._teacher), ("student", self.student))
+            if model is not None
+        }
+        if len(set(classes.values())) > 1:
             raise DistillError(
-                f"teacher {type(self._teacher).__name__} gives {shapes['teacher'][1]} classes, "
-                f"student {type(self.student).__name__} {shapes['student'][1]}: expected as many "
+                f"teacher {type(self._teacher).__name__} gives {classes['teacher']} classes, "
+                f"student {type(self.student).__name__} {classes['student']}: expected as many "
                 "in both.\n  Build both with the same num_classes."
             )
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from distill_lib.data import SmallImages, load_data
-from distill_lib.distiller import Distiller
+from distill_lib.distiller import Distiller, count_classes
 from distill_lib.errors import CheckpointError, DistillError, unknown_name
 from distill_lib.models import build_model
 from distill_lib.recipes import RECIPES, Recipe, recipe_from_dict
@@ -91,13 +91,7 @@ def _values(spec) -> dict:
 
 
 def _check_classes(role: str, model: nn.Module, data: SmallImages, image_size: int) -> None:
-    was_training = model.training
-    like = next(model.parameters())
-    with torch.no_grad():
-        classes = model.eval()(torch.zeros(1, 3, image_size, image_size, device=like.device)).shape[
-            1
-        ]
-    model.train(was_training)
+    classes = count_classes(model, image_size)
     if classes != data.num_classes:
         raise DistillError(
             f"{role} {type(model).__name__} gives {classes} classes, data set {data.name!r} has "

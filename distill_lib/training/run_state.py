@@ -39,8 +39,8 @@ class RunState:
         self.meters: dict = {}
         self.epochs: list[dict] = []
 
-    def resume(self, record: RunRecord) -> bool:
-        """Go back to the newest checkpoint that verifies; False where there is none.
+    def resume(self, record: RunRecord) -> None:
+        """Go back to the newest checkpoint that verifies; stay at the start where there is none.
 
         Raises:
             CheckpointError: there are checkpoints, and none verifies, or they are another recipe's.
@@ -55,7 +55,7 @@ class RunState:
             for reason in skipped:
                 print(f"skipped {reason}")
         if commit is None:
-            return False
+            return
         state = checkpoints.load(commit, record.identity)
         for name, part in self._trained.items():
             part.load_state_dict(state[name])
@@ -66,7 +66,6 @@ class RunState:
         _restore_random_states(own["rng"])
         if distributed.rank() == 0:
             print(f"resuming {record.path} at epoch {self.epoch}, step {self.step}")
-        return True
 
     def begin(self, record: RunRecord) -> None:
         """Write the record of a run that is under way, so that it can be seen from outside.

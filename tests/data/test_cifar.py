@@ -104,12 +104,18 @@ def publish(monkeypatch, dataset, files):
 def folder(images, data_root, monkeypatch):
     """torchvision's folder of CIFAR-10."""
     dataset = torchvision.datasets.CIFAR10
-    files = batches(images, dataset, "labels")
+    return write_folder(images, dataset, "labels", data_root, monkeypatch)
+
+
+def write_folder(images, dataset, key, data_root, monkeypatch):
+    """The files of torchvision's folder, under checksums of their own."""
+    files = batches(images, dataset, key)
     publish(monkeypatch, dataset, files)
-    (data_root / dataset.base_folder).mkdir()
+    folder = data_root / dataset.base_folder
+    folder.mkdir()
     for name, content in files.items():
-        (data_root / dataset.base_folder / name).write_bytes(content)
-    return data_root / dataset.base_folder
+        (folder / name).write_bytes(content)
+    return folder
 
 
 @pytest.fixture
@@ -158,11 +164,7 @@ def test_published_archive(images, archive, tmp_path):
 
 def test_cifar100_takes_the_fine_labels(images, data_root, monkeypatch):
     dataset = torchvision.datasets.CIFAR100
-    files = batches(images, dataset, "fine_labels")
-    publish(monkeypatch, dataset, files)
-    (data_root / dataset.base_folder).mkdir()
-    for name, content in files.items():
-        (data_root / dataset.base_folder / name).write_bytes(content)
+    write_folder(images, dataset, "fine_labels", data_root, monkeypatch)
     data = load_data("cifar100")
     assert_holds(data, images)
     assert data.num_classes == 100
