@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from distill_lib.data.augment import Augment
 from distill_lib.errors import DistillError, unknown_name
-from distill_lib.recipes import cifar, fashion
+from distill_lib.recipes import cifar, cifar_small, fashion
 from distill_lib.recipes.recipe import (
     BUDGETS,
     CE,
@@ -20,7 +20,7 @@ from distill_lib.recipes.recipe import (
     TermSpec,
 )
 
-RECIPES: dict[str, dict[str, Recipe]] = fashion.RECIPES | cifar.RECIPES
+RECIPES: dict[str, dict[str, Recipe]] = fashion.RECIPES | cifar.RECIPES | cifar_small.RECIPES
 """Recipe name -> budget -> recipe."""
 
 
