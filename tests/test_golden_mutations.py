@@ -10,6 +10,7 @@ from test_golden import COMPARISONS, GOLDEN, outcome
 import distill_lib
 from distill_lib import losses, schedules
 from distill_lib.distiller import Distiller
+from distill_lib.losses import soft_targets
 
 
 def replace_everywhere(monkeypatch, original: Callable, mutant: Callable) -> None:
@@ -117,7 +118,7 @@ def connectors_not_trained(monkeypatch):
 
 
 def no_temperature_squared(monkeypatch):
-    original = losses._divergence
+    original = soft_targets._divergence
     replace_everywhere(monkeypatch, original, lambda s, t, T: original(s, t, T) / T**2)
 
 
@@ -127,7 +128,7 @@ def divergence_the_other_way_round(monkeypatch):
         log_t = (teacher / temperature).log_softmax(1)
         return (log_s.exp() * (log_s - log_t)).sum(1) * temperature**2
 
-    replace_everywhere(monkeypatch, losses._divergence, mutant)
+    replace_everywhere(monkeypatch, soft_targets._divergence, mutant)
 
 
 def guided_by_nothing(monkeypatch):

@@ -1,99 +1,17 @@
-"""A term is one addend of the loss: a pure function with its weight, schedule and connectors."""
+"""The term of OFD: connectors, margins of the teacher, partial L2 (Heo et al., ICCV 2019)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from distill_lib.errors import DistillError, FeatureError
-from distill_lib.losses import default_divisors, kd_loss, overhaul_loss
+from distill_lib.errors import FeatureError
+from distill_lib.losses import default_divisors, overhaul_loss
 from distill_lib.margin_relu import Tail, margin_from_batch_norm
 from distill_lib.measured_margins import MeasuredMargins
-from distill_lib.taps import Tap, find_taps, inspect_taps, module_at
-
-
-@dataclass
-class Outputs:
-    """What a network gave for one batch: logits (N, K), and the features of its taps."""
-
-    logits: Tensor
-    taps: dict[Tap, Tensor] = field(default_factory=dict)
-
-
-class Term(nn.Module):
-    """One addend of the loss.
-
-    Subclasses set `name`, say which taps they read, build their connectors in `attach`, and
-    compute their raw value in `forward(student, teacher, labels) -> scalar`.
-
-    Args:
-        weight: what the raw value is multiplied by.
-        schedule: epoch (from 1) -> further factor; 1 if not given.
-    """
-
-    name = "term"
-    needs_teacher = True
-
-    def __init__(self, weight: float, schedule: Callable[[int], float] | None = None):
-        super().__init__()
-        self.weight = float(weight)
-        self.schedule = schedule
-        self.teacher_taps: list[Tap] = []
-        self.student_taps: list[Tap] = []
-
-    def weight_at(self, epoch: int) -> float:
-        """The weight at an epoch, counted from 1."""
-        return self.weight * (1.0 if self.schedule is None else self.schedule(epoch))
-
-    def attach(self, teacher: nn.Module | None, student: nn.Module, image_size: int) -> None:
-        """Find the taps and build the connectors; called once, by the Distiller."""
-
-    def forward(self, student: Outputs, teacher: Outputs | None, labels: Tensor) -> Tensor:
-        raise TypeError(f"{type(self).__name__} is a Term without a forward")
-
-    def extra_repr(self) -> str:
-        return f"weight={self.weight:g}"
-
-
-class CrossEntropy(Term):
-    """Cross entropy of the student with the labels, the mean over the batch."""
-
-    name = "ce"
-    needs_teacher = False
-
-    def __init__(self, weight: float = 1.0, *, label_smoothing: float = 0.0, schedule=None):
-        super().__init__(weight, schedule)
-        self.label_smoothing = label_smoothing
-
-    def forward(self, student: Outputs, teacher: Outputs | None, labels: Tensor) -> Tensor:
-        return F.cross_entropy(student.logits.float(), labels, label_smoothing=self.label_smoothing)
-
-
-class KnowledgeDistillation(Term):
-    """KD with temperature (Hinton et al., 2015): `losses.kd_loss`."""
-
-    name = "kd"
-
-    def __init__(self, weight: float = 0.9, *, temperature: float = 4.0, schedule=None):
-        super().__init__(weight, schedule)
-        if not temperature > 0:
-            raise DistillError(f"temperature is {temperature}; expected a positive number.")
-        self.temperature = temperature
-
-    def forward(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
-        return kd_loss(student.logits, teacher.logits, self.temperature)
-
-
-def connector(student_channels: int, teacher_channels: int) -> nn.Sequential:
-    """OFD's student transform: 1x1 convolution without bias, then batch norm, no ReLU.
-
-    Kaiming fan-out initialised. OFD, section 3.1 ("student transform").
-    """
-    convolution = nn.Conv2d(student_channels, teacher_channels, 1, bias=False)
-    nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
-    return nn.Sequential(convolution, nn.BatchNorm2d(teacher_channels))
+from distill_lib.taps import Tap, module_at
+from distill_lib.terms.on_features import check_pairs, connector, taps_of
+from distill_lib.terms.term import Outputs, Term
 
 
 class Overhaul(Term):
@@ -138,8 +56,8 @@ class Overhaul(Term):
             FeatureError: the taps differ in number or size, or a teacher's tap has no batch norm.
         """
         wanted_teacher, wanted_student = self._wanted_taps
-        self.teacher_taps = _taps_of(teacher, wanted_teacher, image_size)
-        self.student_taps = _taps_of(student, wanted_student, image_size)
+        self.teacher_taps = taps_of(teacher, wanted_teacher, image_size)
+        self.student_taps = taps_of(student, wanted_student, image_size)
         check_pairs(self.teacher_taps, self.student_taps)
         if self.divisors is None:
             self.divisors = default_divisors(len(self.teacher_taps))
@@ -210,35 +128,3 @@ class Overhaul(Term):
             loss = overhaul_loss([transformed], [target], [self.margins[i]], [self.divisors[i]])
             parts.append(loss / batch)
         return parts
-
-
-def _taps_of(model: nn.Module, wanted: Sequence[Tap] | None, image_size: int) -> list[Tap]:
-    if wanted is None:
-        return find_taps(model, image_size)
-    return inspect_taps(model, wanted, image_size)
-
-
-def check_pairs(teacher_taps: Sequence[Tap], student_taps: Sequence[Tap]) -> None:
-    """Refuse taps that do not pair up, before any training.
-
-    Raises:
-        FeatureError: their number or their spatial sizes differ.
-    """
-    lists = (
-        f"  Teacher: {', '.join(f'{t} (stride {t.stride})' for t in teacher_taps)}\n"
-        f"  Student: {', '.join(f'{t} (stride {t.stride})' for t in student_taps)}\n"
-    )
-    if len(teacher_taps) != len(student_taps):
-        raise FeatureError(
-            f"teacher has {len(teacher_taps)} taps, student {len(student_taps)}: "
-            f"expected as many in both.\n{lists}"
-            "  Name them: teacher_taps=[Tap(...), ...], student_taps=[Tap(...), ...]."
-        )
-    for i, (teacher, student) in enumerate(zip(teacher_taps, student_taps, strict=True)):
-        if teacher.stride != student.stride:
-            raise FeatureError(
-                f"pair {i + 1} of {len(teacher_taps)}: teacher's tap {teacher} and student's tap "
-                f"{student} differ in spatial size (strides {teacher.stride} and "
-                f"{student.stride}): expected equal sizes.\n{lists}"
-                "  Name taps of equal size: teacher_taps=[...], student_taps=[...]."
-            )

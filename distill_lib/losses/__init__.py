@@ -1,0 +1,19 @@
+"""Every loss of the two papers and their baselines, as a pure function of tensors.
+
+Half-precision inputs are accumulated in float32. Features that would only broadcast are refused.
+"""
+
+from distill_lib.losses.attention import attention_loss
+from distill_lib.losses.channel import channel_loss
+from distill_lib.losses.overhaul import default_divisors, overhaul_loss, partial_l2
+from distill_lib.losses.soft_targets import guided_kd_loss, kd_loss
+
+__all__ = [
+    "attention_loss",
+    "channel_loss",
+    "default_divisors",
+    "guided_kd_loss",
+    "kd_loss",
+    "overhaul_loss",
+    "partial_l2",
+]

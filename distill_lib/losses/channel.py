@@ -1,0 +1,33 @@
+"""Channel loss: what a channel's mean says (Channel Distillation, Zhou et al., 2020, "CDLoss").
+
+Proved by the golden keys `cd/`.
+"""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from distill_lib.losses._shapes import at_least_float32, same_count, same_shape
+
+
+def channel_loss(students: Sequence[Tensor], teachers: Sequence[Tensor]) -> Tensor:
+    """Mean squared difference of spatial means, summed over taps (CD, "CDLoss").
+
+    Args:
+        students: connector outputs, tap i (N, C_i, H, W).
+        teachers: post-ReLU teacher features, tap i (N, C_i, H', W').
+    Returns:
+        scalar: for each tap the mean over N and C_i, then the sum over taps.
+    Raises:
+        FeatureError: the counts, batches or channels differ.
+
+    Explained in notebooks/08_channel_distillation.ipynb.
+    """
+    same_count(students, teachers)
+    total = 0.0
+    for student, teacher in zip(students, teachers, strict=True):
+        attention_s = at_least_float32(student).flatten(2).mean(2)  # (N, C)
+        attention_t = at_least_float32(teacher.detach()).flatten(2).mean(2)
+        same_shape(attention_s, attention_t)
+        total = total + (attention_s - attention_t).square().mean()
+    return total

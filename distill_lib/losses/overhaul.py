@@ -1,0 +1,98 @@
+"""Overhaul loss: partial L2 between the student and the margin-ReLU'd teacher.
+
+A Comprehensive Overhaul of Feature Distillation (Heo et al., ICCV 2019), section 3.3. Differs from
+the authors' code: selection replaces multiplication by a mask (inf · 0 is NaN).
+Proved by the golden keys `partial_l2/` and `ofd/`.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from distill_lib.errors import FeatureError
+from distill_lib.losses._shapes import at_least_float32, same_shape
+from distill_lib.margin_relu import margin_relu
+
+
+def partial_l2(student: Tensor, teacher: Tensor) -> Tensor:
+    """Sum of squared differences, except where the student is already low enough.
+
+    d(s, t) = 0 where s <= t <= 0, else (s - t)².
+
+    Args:
+        student: connector output, (N, C_t, H, W).
+        teacher: teacher features after margin ReLU, same shape.
+    Returns:
+        scalar, summed over everything, float32 or wider.
+    Raises:
+        FeatureError: shapes differ.
+
+    OFD, section 3.3. Explained in notebooks/05_partial_l2.ipynb.
+    """
+    same_shape(student, teacher)
+    return _PartialSquares.apply(student, teacher)
+
+
+class _PartialSquares(torch.autograd.Function):
+    """The sum of `partial_l2` in half the passes over memory that autograd would make.
+
+    The difference is selected before it is squared: an infinity that does not count leaves no NaN,
+    in the gradient neither.
+    """
+
+    @staticmethod
+    def forward(ctx, student: Tensor, teacher: Tensor) -> Tensor:
+        skipped = (student <= teacher) & (teacher <= 0)
+        difference = (at_least_float32(student) - teacher).masked_fill_(skipped, 0.0)
+        ctx.save_for_backward(difference)
+        return difference.square().sum()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor | None]:
+        (difference,) = ctx.saved_tensors
+        to_student = difference * (2 * gradient)
+        return to_student, -to_student if ctx.needs_input_grad[1] else None
+
+
+def overhaul_loss(
+    students: Sequence[Tensor],
+    teachers: Sequence[Tensor],
+    margins: Sequence[Tensor],
+    divisors: Sequence[float] | None = None,
+) -> Tensor:
+    """Partial L2 between student features and margin-ReLU'd teacher features, over all taps.
+
+    Args:
+        students: connector outputs, tap i (N, C_i, H_i, W_i).
+        teachers: pre-ReLU teacher features of the same shapes.
+        margins: one (C_i,) for each tap.
+        divisors: what each tap's loss is divided by; 2^(n-1-i) for tap i of n if not given
+            (8, 4, 2, 1 for four taps: deeper features count more. OFD authors' code).
+    Returns:
+        scalar, summed over everything; the authors divide it by N and by 1000 or 10000 outside.
+    Raises:
+        FeatureError: the counts or shapes differ.
+    """
+    divisors = default_divisors(len(students)) if divisors is None else divisors
+    counts = {
+        "students": len(students),
+        "teachers": len(teachers),
+        "margins": len(margins),
+        "divisors": len(divisors),
+    }
+    if len(set(counts.values())) != 1 or not students:
+        raise FeatureError(f"expected one of each for every tap, got {counts}.")
+    total = 0.0
+    for student, teacher, margin, divisor in zip(
+        students, teachers, margins, divisors, strict=True
+    ):
+        total = total + partial_l2(student, margin_relu(teacher.detach(), margin)) / divisor
+    return total
+
+
+def default_divisors(taps: int) -> tuple[float, ...]:
+    """2^(n-1-i) for tap i of n (OFD authors' code; the paper gives no value)."""
+    return tuple(float(2 ** (taps - 1 - i)) for i in range(taps))
