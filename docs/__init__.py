@@ -1,0 +1,1 @@
+"""What makes the lecture slides and the course site out of the executed notebooks."""
