@@ -7,12 +7,16 @@ notebooks/09_guided_and_early_decay.ipynb.
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from distill_lib.errors import DistillError
 
+PAPER_EPOCHS = {"imagenet": 100, "cifar": 200}
+"""Epochs of the papers' runs, on whose scale the schedules are written."""
+VERSIONS = ("lrdv1", "lrdv2")
 DECAY_EPOCHS = {"imagenet": 30, "cifar": (60, 160)}
-"""Where the weights step, for the papers' 100 and 200 epochs: every 30 epochs; at 60 and 160."""
+"""Where the weights step, of the paper's epochs: every 30; at 60 and 160."""
 WARMUP_EPOCHS = {"imagenet": 30, "cifar": 60}
 """Epochs during which lrdv2 trains by channel distillation alone."""
 
@@ -45,7 +49,7 @@ def early_decay(
     """
     if epoch < 1:
         raise DistillError(f"epoch is {epoch}; epochs are counted from 1.")
-    if data not in DECAY_EPOCHS or version not in ("lrdv1", "lrdv2"):
+    if data not in DECAY_EPOCHS or version not in VERSIONS:
         raise DistillError(
             f"no schedule {version!r} for {data!r}; expected lrdv1 or lrdv2 for imagenet or cifar."
         )
@@ -56,6 +60,51 @@ def early_decay(
     if version == "lrdv1":
         return rate
     return rate * factor ** sum(epoch >= milestone for milestone in DECAY_EPOCHS[data])
+
+
+@dataclass(frozen=True)
+class Decay:
+    """Early decay of one loss, for a run of any length.
+
+    Epoch e of E counts as epoch ceil(e · P / E) of the paper's P: at E = P it is `early_decay`
+    itself, and the last epoch is always the paper's last. Short runs round the warm-up of lrdv2
+    down: of 8 epochs the first 2 train by the feature loss alone, of 3 none does.
+
+    Args:
+        data: whose epochs, "imagenet" (100) or "cifar" (200).
+        version: "lrdv1" or "lrdv2".
+        factor: what each step multiplies the weight by; the authors take 0.9 for CD, 1 for others.
+    Raises:
+        DistillError: a name is unknown, or the factor is negative or not finite.
+
+    Explained in notebooks/09_guided_and_early_decay.ipynb.
+    """
+
+    data: Literal["imagenet", "cifar"] = "imagenet"
+    version: Literal["lrdv1", "lrdv2"] = "lrdv2"
+    factor: float = 1.0
+
+    def __post_init__(self):
+        early_decay(1, rate=1.0, data=self.data, version=self.version)
+        if not 0 <= self.factor < math.inf:
+            raise DistillError(f"factor is {self.factor}; expected 0 or more, such as 0.9.")
+
+    def factor_at(self, epoch: int, *, epochs: int, is_feature_loss: bool) -> float:
+        """What the weight is multiplied by at an epoch of a run.
+
+        Args:
+            epoch: counted from 1.
+            epochs: how many the run has.
+            is_feature_loss: as in `early_decay`.
+        """
+        return early_decay(
+            -(-epoch * PAPER_EPOCHS[self.data] // epochs),
+            rate=1.0,
+            factor=self.factor,
+            data=self.data,
+            version=self.version,
+            is_feature_loss=is_feature_loss,
+        )
 
 
 def step_decay(progress: float, milestones: Sequence[float], gamma: float) -> float:

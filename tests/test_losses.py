@@ -12,10 +12,15 @@ from distill_lib.losses import (
     attention_loss,
     channel_loss,
     default_divisors,
+    dkd_loss,
     guided_kd_loss,
+    hint_loss,
     kd_loss,
     overhaul_loss,
     partial_l2,
+    rkd_angle_loss,
+    rkd_distance_loss,
+    rkd_loss,
 )
 
 HALVES = [torch.float16, torch.bfloat16]
@@ -69,10 +74,15 @@ def test_half_precision_is_summed_in_float32(dtype, autocast):
         over_taps = overhaul_loss([s], [t.to(dtype)], [torch.zeros(10)], [1.0])
         channels = channel_loss([s], [t.to(dtype)])
         attention = attention_loss([s * 600], [t.to(dtype)])
+        hint = hint_loss([s], [t.to(dtype)])
         logits = s[0, 0] * 100
         softened = kd_loss(logits, -logits, 4.0)
-    for value in (loss, over_taps, channels, attention, softened):
+        decoupled = dkd_loss(logits, -logits, torch.arange(100), 1.0, 8.0, 4.0)
+        relations = rkd_loss(logits, -logits)
+    for value in (*(loss, over_taps, channels, attention, hint, softened, decoupled, relations),):
         assert value.dtype == torch.float32
+        assert value.isfinite()
+    assert hint.item() == pytest.approx(0.125**2)
     assert loss.item() == pytest.approx(100_000 * 0.125**2, rel=1e-5)
     assert over_taps.item() == pytest.approx(loss.item())
     assert channels.item() == pytest.approx(0.125**2, rel=1e-5)
@@ -95,8 +105,11 @@ def test_gradients_come_back_in_the_dtype_of_the_student(dtype):
         lambda s: attention_loss([s], [randn(2, 5, 2, 2, seed=1)]),
         lambda s: kd_loss(s[:, :, 0, 0], randn(2, 3, seed=1), 4.0),
         lambda s: guided_kd_loss(s[:, :, 0, 0], randn(2, 3, seed=1), LABELS[:2], 1.0),
+        lambda s: dkd_loss(s[:, :, 0, 0], randn(2, 3, seed=1), LABELS[:2], 1.0, 8.0, 4.0),
+        lambda s: hint_loss([s], [randn(2, 3, 2, 2, seed=1, dtype=torch.float64)]),
+        lambda s: rkd_loss(s.reshape(6, 4), randn(6, 5, seed=1, dtype=torch.float64)),
     ],
-    ids=["partial_l2", "overhaul", "channel", "attention", "kd", "guided_kd"],
+    ids="partial_l2 overhaul channel attention kd guided_kd dkd hint rkd".split(),
 )
 def test_gradient_is_that_of_the_value(loss):
     student = randn(2, 3, 2, 2, dtype=torch.float64).requires_grad_()
@@ -129,13 +142,13 @@ def test_channel_loss_refuses_other_channels_or_batches(teacher):
         channel_loss([torch.zeros(2, 8, 4, 4)], [torch.zeros(teacher)])
 
 
-@pytest.mark.parametrize("teacher", [(2, 4, 1, 1), (1, 4, 4, 4), (2, 4, 2, 2)])
+@pytest.mark.parametrize("teacher", [(2, 4, 1, 1), (1, 4, 4, 4), (2, 4, 2, 2), (2, 4, 2, 8)])
 def test_attention_loss_refuses_other_positions_or_batches(teacher):
     with pytest.raises(FeatureError, match="expected equal shapes"):
         attention_loss([torch.zeros(2, 8, 4, 4)], [torch.zeros(teacher)])
 
 
-@pytest.mark.parametrize("loss", [channel_loss, attention_loss])
+@pytest.mark.parametrize("loss", [channel_loss, attention_loss, hint_loss])
 @pytest.mark.parametrize(("students", "teachers"), [(0, 0), (1, 2), (2, 1)])
 def test_as_many_features_of_both(loss, students, teachers):
     x = torch.zeros(2, 3, 4, 4)
@@ -186,8 +199,11 @@ def test_default_divisors_favour_the_deepest_tap():
         lambda s, t: attention_loss([s], [t]),
         lambda s, t: kd_loss(s.flatten(1), t.flatten(1), 4.0),
         lambda s, t: guided_kd_loss(s.flatten(1), t.flatten(1), LABELS[:2], 4.0),
+        lambda s, t: dkd_loss(s.flatten(1), t.flatten(1), LABELS[:2], 1.0, 8.0, 4.0),
+        lambda s, t: hint_loss([s], [t]),
+        lambda s, t: rkd_loss(s, t),
     ],
-    ids=["overhaul", "channel", "attention", "kd", "guided_kd"],
+    ids="overhaul channel attention kd guided_kd dkd hint rkd".split(),
 )
 def test_the_teacher_gets_no_gradient(loss):
     student, teacher = (randn(2, 3, 2, 2, seed=i).requires_grad_() for i in range(2))
@@ -273,4 +289,162 @@ def test_kd_of_a_confident_teacher_is_exact():
     loss.backward()
     expected = F.cross_entropy(student.detach(), torch.tensor([0]))
     assert loss.item() == pytest.approx(expected.item())
+    assert student.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("labels", [(3, 1), (1,), (4,), ()])
+def test_labels_that_only_broadcast_are_refused(labels):
+    logits, labels = torch.zeros(3, 5), torch.zeros(labels, dtype=torch.int64)
+    with pytest.raises(DistillError, match="one for each sample"):
+        guided_kd_loss(logits, logits, labels, 1.0)
+    with pytest.raises(DistillError, match="one for each sample"):
+        dkd_loss(logits, logits, labels, 1.0, 8.0, 4.0)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 4.0])
+def test_dkd_is_the_plain_formula(temperature):
+    s, t = randn(5, 4, dtype=torch.float64), randn(5, 4, seed=1, dtype=torch.float64)
+    labels = torch.tensor([0, 3, 1, 1, 2])
+    target = others = 0.0
+    for logits_s, logits_t, label in zip(s, t, labels, strict=True):
+        p_s, p_t = (logits_s / temperature).softmax(0), (logits_t / temperature).softmax(0)
+        target += p_t[label] * (p_t[label] / p_s[label]).log()
+        target += (1 - p_t[label]) * ((1 - p_t[label]) / (1 - p_s[label])).log()
+        rest = [k for k in range(4) if k != label]
+        q_s, q_t = p_s[rest] / p_s[rest].sum(), p_t[rest] / p_t[rest].sum()
+        others += (q_t * (q_t / q_s).log()).sum()
+    for alpha, beta in ((1.0, 0.0), (0.0, 1.0), (1.0, 8.0)):
+        expected = (alpha * target + beta * others).item() / 5 * temperature**2
+        found = dkd_loss(s, t, labels, alpha, beta, temperature).item()
+        assert found == pytest.approx(expected)
+
+
+def test_kd_is_dkd_with_the_weight_that_it_couples():
+    s, t, label = randn(1, 6), randn(1, 6, seed=1), torch.tensor([2])
+    beta = 1 - (t / 4).softmax(1)[0, 2].item()
+    expected = kd_loss(s, t, 4.0).item()
+    assert dkd_loss(s, t, label, 1.0, beta, 4.0).item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [*HALVES, torch.float32])
+@pytest.mark.parametrize("size", [1e4, -1e4])
+def test_dkd_of_a_saturated_student_is_finite(dtype, size):
+    student = (F.one_hot(LABELS, 5) * size).to(dtype).requires_grad_()
+    for teacher in (randn(3, 5), F.one_hot(LABELS, 5) * -size, F.one_hot(LABELS, 5) * size):
+        student.grad = None
+        loss = dkd_loss(student, teacher.to(dtype), LABELS, 1.0, 8.0, 1.0)
+        loss.backward()
+        assert loss.isfinite()
+        assert student.grad.isfinite().all()
+    wrong = F.one_hot(LABELS, 5) * -size
+    # The teacher is as sure of the contrary: the whole difference of the logits.
+    exact = dkd_loss(student, wrong.to(dtype), LABELS, 1.0, 0.0, 1.0).item()
+    assert exact == pytest.approx(1e4, rel=1e-2)
+
+
+def test_dkd_needs_two_classes():
+    with pytest.raises(DistillError, match="two classes"):
+        dkd_loss(torch.zeros(3, 1), torch.zeros(3, 1), LABELS * 0, 1.0, 8.0, 4.0)
+    assert dkd_loss(randn(3, 2), randn(3, 2), LABELS % 2, 1.0, 8.0, 4.0).item() == 0
+
+
+def test_hint_is_the_mean_of_squares_summed_over_taps():
+    shapes = [(2, 3, 4, 4), (2, 5, 2, 2)]
+    students = [randn(*shape) for shape in shapes]
+    teachers = [randn(*shape, seed=1) for shape in shapes]
+    expected = sum(
+        (s.double() - t.double()).square().sum().item() / s.numel()
+        for s, t in zip(students, teachers, strict=True)
+    )
+    assert hint_loss(students, teachers).item() == pytest.approx(expected)
+    with pytest.raises(FeatureError, match="expected equal shapes"):
+        hint_loss([torch.zeros(2, 3, 4, 4)], [torch.zeros(2, 3, 1, 4)])
+
+
+def huber(difference: float) -> float:
+    return difference**2 / 2 if abs(difference) < 1 else abs(difference) - 0.5
+
+
+def plain_relations(embeddings):
+    """Distances over their mean, and cosines at j between i and k, pair by pair in float64."""
+    x = embeddings.double()
+    n = range(len(x))
+    distances = {(i, j): (x[i] - x[j]).norm().item() for i in n for j in n}
+    mean = sum(distances.values()) / (len(x) * (len(x) - 1))
+    cosines = {
+        (j, i, k): F.cosine_similarity(x[i] - x[j], x[k] - x[j], dim=0).item()
+        for j in n
+        for i in n
+        for k in n
+    }
+    return {pair: value / mean for pair, value in distances.items()}, cosines
+
+
+def test_rkd_is_the_plain_formula():
+    s, t = randn(5, 3) ** 3, randn(5, 4, seed=1)
+    losses, largest = [], 0.0
+    for of_s, of_t in zip(plain_relations(s), plain_relations(t), strict=True):
+        differences = [of_s[key] - of_t[key] for key in of_s]
+        losses.append(sum(map(huber, differences)) / len(differences))
+        largest = max(largest, *differences)
+    assert largest > 1  # both branches of Huber are met
+    assert rkd_distance_loss(s, t).item() == pytest.approx(losses[0], rel=1e-5)
+    assert rkd_angle_loss(s, t).item() == pytest.approx(losses[1], rel=1e-5)
+    features = [x[:, :, None, None] + torch.tensor([[-1.0, 1.0]]) for x in (s, t)]
+    expected = 25 * losses[0] + 50 * losses[1]
+    assert rkd_loss(*features).item() == pytest.approx(expected, rel=1e-4)
+    assert rkd_loss(*features, distance=1.0, angle=0.0).item() == pytest.approx(losses[0], rel=1e-4)
+
+
+@pytest.mark.parametrize("loss", [rkd_distance_loss, rkd_angle_loss])
+def test_rkd_ignores_scale_and_place(loss):
+    s, t = (randn(6, 4, seed=i).mul(256).round() / 256 for i in range(2))
+    assert loss(8 * s, s).item() == pytest.approx(0, abs=1e-10)
+    # All of these numbers are exact in float32; x² + y² - 2xy would lose every digit.
+    assert loss(s + 8192, t).item() == pytest.approx(loss(s, t).item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("loss", [rkd_distance_loss, rkd_angle_loss, rkd_loss])
+@pytest.mark.parametrize("rows", [[0], [0, 0], [0, 0, 0, 0], [0, 0, 1, 2]])
+def test_rkd_of_one_sample_or_identical_ones(loss, rows):
+    student = randn(3, 4)[rows].requires_grad_()
+    value = loss(student, randn(len(rows), 5, seed=1))
+    value.backward()
+    assert value.isfinite()
+    assert student.grad.isfinite().all()
+    if len(rows) == 1:
+        assert value.item() == 0
+    if len(set(rows)) == 1:
+        assert (student.grad == 0).all()
+
+
+@pytest.mark.parametrize("loss", [rkd_distance_loss, rkd_angle_loss])
+def test_rkd_needs_embeddings_of_one_batch(loss):
+    for teacher in (torch.zeros(3, 4), torch.zeros(2, 4, 1, 1)):
+        with pytest.raises(FeatureError, match=r"(?s)of one batch.*spatial means"):
+            loss(torch.zeros(2, 4), teacher)
+
+
+def test_angles_are_not_multiplied_in_half_precision():
+    s, t = randn(6, 4), randn(6, 4, seed=1)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = rkd_angle_loss(s, t)
+    assert torch.equal(found, rkd_angle_loss(s, t))
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda s, t: channel_loss([s], [t]),
+        lambda s, t: attention_loss([s], [t]),
+        lambda s, t: hint_loss([s], [t]),
+        lambda s, t: dkd_loss(s.flatten(1), t.flatten(1), LABELS[:1], 1.0, 8.0, 4.0),
+        lambda s, t: guided_kd_loss(s.flatten(1), t.flatten(1), LABELS[:1], 4.0),
+    ],
+)
+def test_a_batch_of_one(loss):
+    student = randn(1, 3, 2, 2).requires_grad_()
+    value = loss(student, randn(1, 3, 2, 2, seed=1))
+    value.backward()
+    assert value.isfinite()
     assert student.grad.isfinite().all()

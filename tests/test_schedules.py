@@ -3,7 +3,7 @@
 import pytest
 
 from distill_lib.errors import DistillError
-from distill_lib.schedules import early_decay, one_cycle, step_decay
+from distill_lib.schedules import PAPER_EPOCHS, Decay, early_decay, one_cycle, step_decay
 
 
 def feature_weights(epochs, **settings):
@@ -59,3 +59,50 @@ def test_one_cycle_rises_to_the_peak_and_falls_to_zero():
 def test_one_cycle_may_peak_at_either_end(peak_at):
     found = [one_cycle(i / 10, peak_at) for i in range(10)]
     assert all(0 <= factor <= 1 for factor in found)
+
+
+@pytest.mark.parametrize("data", PAPER_EPOCHS)
+@pytest.mark.parametrize("version", ["lrdv1", "lrdv2"])
+@pytest.mark.parametrize("is_feature_loss", [True, False])
+def test_decay_over_the_papers_epochs_is_early_decay(data, version, is_feature_loss):
+    settings = {"data": data, "version": version, "factor": 0.9}
+    epochs = PAPER_EPOCHS[data]
+    for epoch in range(1, epochs + 1):
+        found = Decay(**settings).factor_at(epoch, epochs=epochs, is_feature_loss=is_feature_loss)
+        exact = early_decay(epoch, rate=6.0, is_feature_loss=is_feature_loss, **settings)
+        assert 6.0 * found == exact
+
+
+def decayed(epochs, is_feature_loss, **settings):
+    decay = Decay(**settings)
+    return [
+        decay.factor_at(epoch, epochs=epochs, is_feature_loss=is_feature_loss)
+        for epoch in range(1, epochs + 1)
+    ]
+
+
+def test_decay_scales_with_the_run():
+    # Of 8 epochs each stands for the paper's 13, 25, 38, 50, 63, 75, 88, 100.
+    assert decayed(8, False) == [0, 0, 1, 1, 1, 1, 1, 1]
+    steps = [0, 0, 1, 1, 2, 2, 2, 3]
+    assert decayed(8, True, factor=0.9) == pytest.approx([0.9**n for n in steps])
+    assert decayed(10, False, data="cifar") == [0, 0, 0, 1, 1, 1, 1, 1, 1, 1]
+    assert decayed(3, False) == [1, 1, 1]
+    assert decayed(1, False) == [1]
+    twice = decayed(200, True, factor=0.9)
+    assert twice[::2] == twice[1::2] == decayed(100, True, factor=0.9)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"data": "mnist"}, "mnist"),
+        ({"version": "lrdv3"}, "lrdv3"),
+        ({"factor": -0.1}, "factor is -0.1"),
+        ({"factor": float("nan")}, "factor is nan"),
+        ({"factor": float("inf")}, "factor is inf"),
+    ],
+)
+def test_an_impossible_decay_is_refused(settings, message):
+    with pytest.raises(DistillError, match=message):
+        Decay(**settings)

@@ -1,5 +1,7 @@
 """Terms: pairing of taps, connectors, margins, weights over epochs."""
 
+from dataclasses import fields
+
 import pytest
 import torch
 from torch import nn
@@ -7,17 +9,33 @@ from torch import nn
 from distill_lib import margin_from_batch_norm, margin_from_data
 from distill_lib.distiller import Distiller
 from distill_lib.errors import DistillError, FeatureError
-from distill_lib.losses import overhaul_loss
+from distill_lib.losses import (
+    attention_loss,
+    channel_loss,
+    dkd_loss,
+    guided_kd_loss,
+    hint_loss,
+    overhaul_loss,
+    rkd_loss,
+)
 from distill_lib.measured_margins import weights_digest
 from distill_lib.models import build_model
+from distill_lib.recipes import AT, CD, DKD, GKD, RKD, Hint
+from distill_lib.recipes.specs import SPECS, spec_from_dict
+from distill_lib.schedules import Decay
 from distill_lib.taps import Tap, find_taps
 from distill_lib.terms import (
+    AttentionTransfer,
+    Channel,
     CrossEntropy,
     KnowledgeDistillation,
     Outputs,
     Overhaul,
+    Relational,
     Term,
+    check_pairs,
     connector,
+    match_taps,
 )
 
 
@@ -194,3 +212,145 @@ def test_cross_entropy_smooths_and_widens():
 def test_a_temperature_is_refused_before_training(temperature):
     with pytest.raises(DistillError, match="temperature is"):
         KnowledgeDistillation(temperature=temperature)
+
+
+def distilled(teacher, student, batch, spec):
+    """One step of a term: the term, its raw value, and what both networks gave."""
+    distiller = Distiller(teacher, student, [spec.build(epochs=10)])
+    images, labels = batch
+    step = distiller(images, labels)
+    step.loss.backward()
+    (term,) = distiller.terms
+    assert step.loss.item() == pytest.approx(spec.weight * step.raw[term.name].item())
+    assert all(p.grad is None or p.grad.isfinite().all() for p in distiller.parameters())
+    assert all((p.grad != 0).any() for p in term.parameters())
+    assert (student.conv1.weight.grad != 0).any()
+    s, t = distiller.run_student(images), distiller.run_teacher(images)
+    return term, step.raw[term.name].item(), s, t
+
+
+LAST_RELUS = ["block2.layer.0.relu1", "block3.layer.0.relu1", "relu"]
+"""Of a WRN with one block in each group, after which each resolution ends."""
+
+
+def test_channel_distillation(teacher, student, batch):
+    term, raw, s, t = distilled(teacher, student, batch, CD())
+    taps = [Tap(name, "post") for name in LAST_RELUS]
+    assert term.student_taps == term.teacher_taps == taps
+    for connect, channels in zip(term.connectors, ((16, 32), (32, 64), (64, 128)), strict=True):
+        convolution, norm, relu = connect
+        assert convolution.weight.shape == (*channels[::-1], 1, 1)
+        assert convolution.bias is None
+        assert (norm.num_features, type(relu)) == (channels[1], nn.ReLU)
+    features = [connect(s.taps[tap]) for connect, tap in zip(term.connectors, taps, strict=True)]
+    assert min(x.min() for x in [*features, *t.taps.values()]) == 0
+    expected = channel_loss(features, [t.taps[tap] for tap in taps])
+    assert raw == pytest.approx(expected.item(), rel=1e-5)
+    wide = torch.cat([term.build_connector(64, 512)[0].weight.flatten() for _ in range(4)])
+    assert wide.std().item() == pytest.approx((2 / 512) ** 0.5, rel=0.02)  # Kaiming, fan-out
+
+
+def test_attention_transfer_needs_no_connector(teacher, student, batch):
+    term, raw, s, t = distilled(teacher, student, batch, AT())
+    assert not list(term.parameters())
+    assert [tap.relu for tap in term.student_taps] == LAST_RELUS
+    expected = attention_loss(list(s.taps.values()), list(t.taps.values()))
+    assert raw == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_the_hint_is_at_the_middle_tap(teacher, student, batch):
+    term, raw, s, t = distilled(teacher, student, batch, Hint())
+    (tap,) = term.student_taps
+    assert term.teacher_taps == [tap] == [Tap(LAST_RELUS[1], "post")]
+    assert [type(module) for module in term.connectors[0]] == [nn.Conv2d, nn.BatchNorm2d]
+    expected = hint_loss([term.connectors[0](s.taps[tap])], [t.taps[tap]])
+    assert raw == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_relations_are_those_of_the_last_tap(teacher, student, batch):
+    term, raw, s, t = distilled(teacher, student, batch, RKD(distance=2.0, angle=3.0))
+    assert not list(term.parameters())
+    tap = Tap("relu", "post")
+    assert term.student_taps == term.teacher_taps == [tap]
+    expected = rkd_loss(s.taps[tap], t.taps[tap], distance=2.0, angle=3.0)
+    assert raw == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_guided_and_decoupled_kd(teacher, student, batch):
+    labels = teacher.eval()(batch[0]).argmax(1)
+    labels[0] = (labels[0] + 1) % 10
+    batch = (batch[0], labels)
+    _, raw, s, t = distilled(teacher, student, batch, GKD(temperature=2.0))
+    expected = guided_kd_loss(s.logits, t.logits, labels, 2.0)
+    assert raw == pytest.approx(expected.item(), rel=1e-4)
+    student.zero_grad()
+    _, raw, s, t = distilled(teacher, student, batch, DKD(alpha=2.0, beta=3.0, temperature=5.0))
+    expected = dkd_loss(s.logits, t.logits, labels, 2.0, 3.0, 5.0)
+    assert raw == pytest.approx(expected.item(), rel=1e-4)
+
+
+def at(stride, name="relu"):
+    return Tap(f"{name}{stride}", "post", channels=4, stride=stride)
+
+
+def test_taps_of_different_number_are_matched_by_size():
+    teacher, student = [at(4), at(8), at(16), at(32)], [at(2), at(4, "s"), at(16, "s")]
+    assert match_taps(teacher, student) == (
+        [at(4), at(16)],
+        [at(4, "s"), at(16, "s")],
+        [("teacher", at(8)), ("teacher", at(32)), ("student", at(2))],
+    )
+    with pytest.raises(FeatureError, match=r"(?s)no tap of the teacher.*stride 4.*student_taps="):
+        match_taps([at(4), at(8)], [at(1)])
+
+
+def test_where_the_means_count_sizes_may_differ():
+    check_pairs([at(4)], [at(8)], same_size=False)
+    with pytest.raises(FeatureError, match="strides 4 and 8"):
+        check_pairs([at(4)], [at(8)])
+    with pytest.raises(FeatureError, match="teacher has 1 taps, student 2"):
+        check_pairs([at(4)], [at(4), at(8)], same_size=False)
+
+
+def test_networks_with_other_stages(student):
+    teacher = build_model("resnet18", 10)
+    found = {}
+    for term in (Overhaul(), Channel(), Relational()):
+        term.attach(teacher, student, 64)
+        found[term.name] = (term.teacher_taps, term.student_taps, len(term.dropped_taps))
+    # Strides 4, 8, 16, 32 and 1, 2, 4.
+    assert found["ofd"] == ([Tap("layer1.1.relu")], [Tap("relu")], 5)
+    assert found["cd"] == ([Tap("layer1.1.relu", "post")], [Tap("relu", "post")], 5)
+    assert found["rkd"] == ([Tap("layer4.1.relu", "post")], [Tap("relu", "post")], 0)
+    named = {"teacher_taps": [Tap("layer4.1.relu", "post")], "student_taps": [Tap("relu", "post")]}
+    Channel(**named).attach(teacher, student, 64)
+    with pytest.raises(FeatureError, match="strides 32 and 4"):
+        AttentionTransfer(**named).attach(teacher, student, 64)
+    with pytest.raises(FeatureError, match="teacher has 4 taps, student 1"):
+        Channel(student_taps=named["student_taps"]).attach(teacher, student, 64)
+
+
+def test_a_students_tap_may_be_any_module(teacher, student, batch):
+    taps = [Tap("block2.layer.0.conv1", "post")]
+    term = Channel(student_taps=taps, teacher_taps=[Tap("block2.layer.0.relu1", "post")])
+    step = Distiller(teacher, student, [term])(*batch)
+    assert step.loss.isfinite()
+    assert term.student_taps[0].channels == 32
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_a_spec_builds_its_term_and_comes_back_from_data(name):
+    spec = SPECS[name]()
+    term = spec.build(epochs=10)
+    assert (term.name, term.weight, term.schedule) == (name, spec.weight, None)
+    assert "decay" not in spec.as_dict()
+    # The term's own defaults are the spec's.
+    assert type(term)().weight == spec.weight
+    for field in fields(spec):
+        if field.name not in ("weight", "decay"):
+            assert getattr(type(term)(), field.name) == getattr(spec, field.name)
+    decaying = SPECS[name](weight=2.0, decay=Decay("cifar", "lrdv2", 0.5))
+    assert spec_from_dict(decaying.as_dict()) == decaying
+    weights = [decaying.build(epochs=10).weight_at(epoch) for epoch in (1, 3, 4, 10)]
+    acts_first = name in ("ofd", "cd", "at", "hint", "rkd")
+    assert weights == ([2.0, 1.0, 1.0, 0.5] if acts_first else [0.0, 0.0, 1.0, 0.5])

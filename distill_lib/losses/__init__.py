@@ -5,15 +5,22 @@ Half-precision inputs are accumulated in float32. Features that would only broad
 
 from distill_lib.losses.attention import attention_loss
 from distill_lib.losses.channel import channel_loss
+from distill_lib.losses.hint import hint_loss
 from distill_lib.losses.overhaul import default_divisors, overhaul_loss, partial_l2
-from distill_lib.losses.soft_targets import guided_kd_loss, kd_loss
+from distill_lib.losses.relational import rkd_angle_loss, rkd_distance_loss, rkd_loss
+from distill_lib.losses.soft_targets import dkd_loss, guided_kd_loss, kd_loss
 
 __all__ = [
     "attention_loss",
     "channel_loss",
     "default_divisors",
+    "dkd_loss",
     "guided_kd_loss",
+    "hint_loss",
     "kd_loss",
     "overhaul_loss",
     "partial_l2",
+    "rkd_angle_loss",
+    "rkd_distance_loss",
+    "rkd_loss",
 ]

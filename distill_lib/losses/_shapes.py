@@ -1,4 +1,4 @@
-"""What every loss asks of its tensors: float32 or wider, equal shapes, one of each."""
+"""What the losses ask of their tensors: float32 or wider, equal shapes, one of each."""
 
 from collections.abc import Sequence
 
@@ -10,6 +10,12 @@ from distill_lib.errors import FeatureError
 
 def at_least_float32(x: Tensor) -> Tensor:
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+def spatial_mean(features: Tensor) -> Tensor:
+    """(N, C, ...) -> (N, C), in float32 or wider."""
+    features = at_least_float32(features)
+    return features if features.dim() == 2 else features.flatten(2).mean(2)
 
 
 def same_shape(student: Tensor, teacher: Tensor) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from distill_lib.losses._shapes import at_least_float32, same_count, same_shape
+from distill_lib.losses._shapes import same_count, same_shape, spatial_mean
 
 
 def channel_loss(students: Sequence[Tensor], teachers: Sequence[Tensor]) -> Tensor:
@@ -26,8 +26,7 @@ def channel_loss(students: Sequence[Tensor], teachers: Sequence[Tensor]) -> Tens
     same_count(students, teachers)
     total = 0.0
     for student, teacher in zip(students, teachers, strict=True):
-        attention_s = at_least_float32(student).flatten(2).mean(2)  # (N, C)
-        attention_t = at_least_float32(teacher.detach()).flatten(2).mean(2)
-        same_shape(attention_s, attention_t)
-        total = total + (attention_s - attention_t).square().mean()
+        mean_s, mean_t = spatial_mean(student), spatial_mean(teacher.detach())  # (N, C)
+        same_shape(mean_s, mean_t)
+        total = total + (mean_s - mean_t).square().mean()
     return total

@@ -10,14 +10,23 @@ from distill_lib.errors import DistillError, unknown_name
 from distill_lib.recipes import cifar, cifar_small, fashion
 from distill_lib.recipes.recipe import (
     BUDGETS,
-    CE,
-    KD,
-    OFD,
     Budget,
     Optim,
     Published,
     Recipe,
+)
+from distill_lib.recipes.specs import (
+    AT,
+    CD,
+    CE,
+    DKD,
+    GKD,
+    KD,
+    OFD,
+    RKD,
+    Hint,
     TermSpec,
+    spec_from_dict,
 )
 
 RECIPES: dict[str, dict[str, Recipe]] = fashion.RECIPES | cifar.RECIPES | cifar_small.RECIPES
@@ -57,10 +66,7 @@ def flatten(value, prefix: str = "") -> dict[str, object]:
 def as_dict(recipe: Recipe) -> dict:
     """A recipe as plain data, each term with its name, for records and comparison."""
     data = asdict(recipe)
-    data["terms"] = [
-        {"term": spec.term.name, **values}
-        for spec, values in zip(recipe.terms, data["terms"], strict=True)
-    ]
+    data["terms"] = [spec.as_dict() for spec in recipe.terms]
     return data
 
 
@@ -70,14 +76,9 @@ def recipe_from_dict(data: dict) -> Recipe:
     Raises:
         DistillError: a field or term is unknown to this version.
     """
-    specs = {spec.term.name: spec for spec in (CE, KD, OFD)}
     try:
-        terms = tuple(
-            specs[term["term"]](**{k: _tuples(v) for k, v in term.items() if k != "term"})
-            for term in data["terms"]
-        )
         nested = {
-            "terms": terms,
+            "terms": tuple(spec_from_dict(_tuples(term)) for term in data["terms"]),
             "augment": data["augment"] and Augment(**_tuples(data["augment"])),
             "optim": Optim(**_tuples(data["optim"])),
             "published": tuple(Published(**p) for p in data["published"]),
@@ -113,12 +114,18 @@ def what_differs(a: Recipe, b: Recipe) -> list[tuple[str, object, object]]:
 
 
 __all__ = [
+    "AT",
     "BUDGETS",
+    "CD",
     "CE",
+    "DKD",
+    "GKD",
     "KD",
     "OFD",
     "RECIPES",
+    "RKD",
     "Budget",
+    "Hint",
     "Optim",
     "Published",
     "Recipe",

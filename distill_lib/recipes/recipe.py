@@ -1,49 +1,26 @@
 """A recipe is one row of a paper's table, as data: no callables, only names and numbers."""
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Literal
 
-from distill_lib import terms
 from distill_lib.data.augment import Augment
 from distill_lib.errors import DistillError
+from distill_lib.recipes.specs import (  # noqa: F401 - a recipe and its terms in one import
+    AT,
+    CD,
+    CE,
+    DKD,
+    GKD,
+    KD,
+    OFD,
+    RKD,
+    Hint,
+    TermSpec,
+)
 
 Budget = Literal["smoke", "laptop", "paper"]
 BUDGETS: tuple[Budget, ...] = ("smoke", "laptop", "paper")
 """Seconds on embedded data; a CPU evening; the paper's own settings."""
-
-
-@dataclass(frozen=True)
-class CE:
-    """Cross entropy with the labels."""
-
-    weight: float = 1.0
-    label_smoothing: float = 0.0
-
-    term: ClassVar = terms.CrossEntropy
-
-
-@dataclass(frozen=True)
-class KD:
-    """Knowledge distillation; weights 0.1 CE + 0.9 KD at T = 4 are RepDistiller's."""
-
-    weight: float = 0.9
-    temperature: float = 4.0
-
-    term: ClassVar = terms.KnowledgeDistillation
-
-
-@dataclass(frozen=True)
-class OFD:
-    """Overhaul loss; weight 1/1000 for 32x32 images, 1/10000 for 224 (OFD authors' code)."""
-
-    weight: float = 1e-3
-    tail: Literal["paper", "exact"] = "paper"
-    divisors: tuple[float, ...] | None = None
-
-    term: ClassVar = terms.Overhaul
-
-
-TermSpec = CE | KD | OFD
 
 
 @dataclass(frozen=True)

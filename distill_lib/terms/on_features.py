@@ -1,11 +1,85 @@
-"""What terms that compare features share: connectors, and taps in pairs."""
+"""What terms that compare features share: taps found and paired, connectors between them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from torch import nn
+from torch import Tensor, nn
 
 from distill_lib.errors import FeatureError
 from distill_lib.taps import Tap, find_taps, inspect_taps
+from distill_lib.terms.term import Outputs, Term
+
+Dropped = list[tuple[str, Tap]]
+"""Taps left out of the pairs, each with whose it was: ("teacher", tap) or ("student", tap)."""
+
+
+class FeatureTerm(Term):
+    """A term that compares features of the student, through connectors, with the teacher's.
+
+    Subclasses say at which side of the ReLU they read (`position`), whether both features must
+    have the same height and width (`same_size`), and what lies between (`build_connector`).
+
+    Args:
+        weight: what the raw value is multiplied by.
+        teacher_taps, student_taps: where to read, as many in both; `find_taps` if not given, and
+            where it finds more in one network the pairs are matched by size (`match_taps`).
+        schedule: epoch (from 1) -> further factor.
+    """
+
+    position = "post"
+    same_size = True
+    is_feature_loss = True
+
+    def __init__(
+        self,
+        weight: float,
+        *,
+        teacher_taps: Sequence[Tap] | None = None,
+        student_taps: Sequence[Tap] | None = None,
+        schedule: Callable[[int], float] | None = None,
+    ):
+        super().__init__(weight, schedule)
+        self._wanted_taps = (teacher_taps, student_taps)
+        self.dropped_taps: Dropped = []
+        self.connectors = nn.ModuleList()
+
+    def attach(self, teacher: nn.Module, student: nn.Module, image_size: int) -> None:
+        """Find the taps, check that they pair up, and build the connectors.
+
+        Raises:
+            FeatureError: the taps differ in number, or in size where that matters.
+        """
+        found = [
+            self.find(model, image_size) if taps is None else inspect_taps(model, taps, image_size)
+            for model, taps in zip((teacher, student), self._wanted_taps, strict=True)
+        ]
+        if self._wanted_taps == (None, None):
+            *found, self.dropped_taps = self.match(*found)
+        self.teacher_taps, self.student_taps = found
+        check_pairs(self.teacher_taps, self.student_taps, same_size=self.same_size)
+        for student_tap, teacher_tap in zip(self.student_taps, self.teacher_taps, strict=True):
+            self.connectors.append(self.build_connector(student_tap.channels, teacher_tap.channels))
+
+    def find(self, model: nn.Module, image_size: int) -> list[Tap]:
+        """The taps of a network for which none are named."""
+        return find_taps(model, image_size, self.position)
+
+    def match(self, teacher: list[Tap], student: list[Tap]) -> tuple[list[Tap], list[Tap], Dropped]:
+        """The pairs among taps that were found: in order, or by size where the counts differ."""
+        if len(teacher) == len(student):
+            return teacher, student, []
+        return match_taps(teacher, student)
+
+    def build_connector(self, student_channels: int, teacher_channels: int) -> nn.Module:
+        """What the student's features go through; nothing unless a subclass says so."""
+        return nn.Identity()
+
+    def features(self, student: Outputs, teacher: Outputs) -> tuple[list[Tensor], list[Tensor]]:
+        """Connector outputs and the teacher's features, one of each for every pair."""
+        transformed = [
+            connect(student.taps[tap])
+            for connect, tap in zip(self.connectors, self.student_taps, strict=True)
+        ]
+        return transformed, [teacher.taps[tap] for tap in self.teacher_taps]
 
 
 def connector(student_channels: int, teacher_channels: int) -> nn.Sequential:
@@ -18,33 +92,63 @@ def connector(student_channels: int, teacher_channels: int) -> nn.Sequential:
     return nn.Sequential(convolution, nn.BatchNorm2d(teacher_channels))
 
 
-def taps_of(model: nn.Module, wanted: Sequence[Tap] | None, image_size: int) -> list[Tap]:
-    if wanted is None:
-        return find_taps(model, image_size)
-    return inspect_taps(model, wanted, image_size)
+def match_taps(
+    teacher_taps: Sequence[Tap], student_taps: Sequence[Tap]
+) -> tuple[list[Tap], list[Tap], Dropped]:
+    """Pair taps of different number by their spatial size: the strides that both networks have.
+
+    Args:
+        teacher_taps, student_taps: as `find_taps` gives them, one for each stride.
+    Returns:
+        teacher's taps and student's taps, as many of each, and those left over.
+    Raises:
+        FeatureError: no stride is common.
+    """
+    common = {tap.stride for tap in teacher_taps} & {tap.stride for tap in student_taps}
+    if not common:
+        raise FeatureError(
+            f"no tap of the teacher has the size of one of the student's.\n"
+            f"{_listed(teacher_taps, student_taps)}  {NAME_THEM}"
+        )
+    teacher = [tap for tap in teacher_taps if tap.stride in common]
+    student = [tap for tap in student_taps if tap.stride in common]
+    dropped = [("teacher", tap) for tap in teacher_taps if tap not in teacher]
+    dropped += [("student", tap) for tap in student_taps if tap not in student]
+    return teacher, student, dropped
 
 
-def check_pairs(teacher_taps: Sequence[Tap], student_taps: Sequence[Tap]) -> None:
+def check_pairs(
+    teacher_taps: Sequence[Tap], student_taps: Sequence[Tap], *, same_size: bool = True
+) -> None:
     """Refuse taps that do not pair up, before any training.
 
+    Args:
+        teacher_taps, student_taps: as `inspect_taps` gives them.
+        same_size: whether the two of a pair must agree in spatial size.
     Raises:
         FeatureError: their number or their spatial sizes differ.
     """
-    lists = (
-        f"  Teacher: {', '.join(f'{t} (stride {t.stride})' for t in teacher_taps)}\n"
-        f"  Student: {', '.join(f'{t} (stride {t.stride})' for t in student_taps)}\n"
-    )
     if len(teacher_taps) != len(student_taps):
         raise FeatureError(
             f"teacher has {len(teacher_taps)} taps, student {len(student_taps)}: "
-            f"expected as many in both.\n{lists}"
-            "  Name them: teacher_taps=[Tap(...), ...], student_taps=[Tap(...), ...]."
+            f"expected as many in both.\n{_listed(teacher_taps, student_taps)}  {NAME_THEM}"
         )
     for i, (teacher, student) in enumerate(zip(teacher_taps, student_taps, strict=True)):
-        if teacher.stride != student.stride:
+        if same_size and teacher.stride != student.stride:
             raise FeatureError(
                 f"pair {i + 1} of {len(teacher_taps)}: teacher's tap {teacher} and student's tap "
                 f"{student} differ in spatial size (strides {teacher.stride} and "
-                f"{student.stride}): expected equal sizes.\n{lists}"
+                f"{student.stride}): expected equal sizes.\n"
+                f"{_listed(teacher_taps, student_taps)}"
                 "  Name taps of equal size: teacher_taps=[...], student_taps=[...]."
             )
+
+
+NAME_THEM = "Name them: teacher_taps=[Tap(...), ...], student_taps=[Tap(...), ...]."
+
+
+def _listed(teacher_taps: Sequence[Tap], student_taps: Sequence[Tap]) -> str:
+    return "".join(
+        f"  {role}: {', '.join(f'{tap} (stride {tap.stride})' for tap in taps)}\n"
+        for role, taps in (("Teacher", teacher_taps), ("Student", student_taps))
+    )

@@ -10,11 +10,11 @@ from distill_lib.losses import default_divisors, overhaul_loss
 from distill_lib.margin_relu import Tail, margin_from_batch_norm
 from distill_lib.measured_margins import MeasuredMargins
 from distill_lib.taps import Tap, module_at
-from distill_lib.terms.on_features import check_pairs, connector, taps_of
-from distill_lib.terms.term import Outputs, Term
+from distill_lib.terms.on_features import FeatureTerm, connector
+from distill_lib.terms.term import Outputs
 
 
-class Overhaul(Term):
+class Overhaul(FeatureTerm):
     """OFD: connectors on the student, margin ReLU on the teacher, partial L2 between them.
 
     The raw value is `losses.overhaul_loss` divided by the batch size N.
@@ -24,12 +24,13 @@ class Overhaul(Term):
             value).
         tail: which closed-form margin where negatives are rare: "paper" or "exact".
         divisors: one for each tap; 2^(n-1-i) if not given.
-        teacher_taps, student_taps: where to read; `find_taps` if not given.
+        teacher_taps, student_taps: where to read; see `FeatureTerm`.
         margins: `margin_from_data(...)` of this very teacher, for taps with no batch norm before
             them; otherwise the closed form of the batch norm.
     """
 
     name = "ofd"
+    position = "pre"
 
     def __init__(
         self,
@@ -42,12 +43,12 @@ class Overhaul(Term):
         margins: MeasuredMargins | None = None,
         schedule: Callable[[int], float] | None = None,
     ):
-        super().__init__(weight, schedule)
+        super().__init__(
+            weight, teacher_taps=teacher_taps, student_taps=student_taps, schedule=schedule
+        )
         self.tail = tail
         self.divisors = divisors
         self.measured = margins
-        self._wanted_taps = (teacher_taps, student_taps)
-        self.connectors = nn.ModuleList()
 
     def attach(self, teacher: nn.Module, student: nn.Module, image_size: int) -> None:
         """Find the taps, check that they pair up, build connectors and margins.
@@ -55,10 +56,7 @@ class Overhaul(Term):
         Raises:
             FeatureError: the taps differ in number or size, or a teacher's tap has no batch norm.
         """
-        wanted_teacher, wanted_student = self._wanted_taps
-        self.teacher_taps = taps_of(teacher, wanted_teacher, image_size)
-        self.student_taps = taps_of(student, wanted_student, image_size)
-        check_pairs(self.teacher_taps, self.student_taps)
+        super().attach(teacher, student, image_size)
         if self.divisors is None:
             self.divisors = default_divisors(len(self.teacher_taps))
         if len(self.divisors) != len(self.teacher_taps):
@@ -66,9 +64,11 @@ class Overhaul(Term):
                 f"{len(self.divisors)} divisors for {len(self.teacher_taps)} taps: "
                 f"expected one for each of {', '.join(map(str, self.teacher_taps))}."
             )
-        for student_tap, teacher_tap in zip(self.student_taps, self.teacher_taps, strict=True):
-            self.connectors.append(connector(student_tap.channels, teacher_tap.channels))
         self._attach_margins(teacher)
+
+    def build_connector(self, student_channels: int, teacher_channels: int) -> nn.Module:
+        """Convolution and batch norm."""
+        return connector(student_channels, teacher_channels)
 
     def _attach_margins(self, teacher: nn.Module) -> None:
         # A list, so that the teacher's batch norms do not become modules of this term.
@@ -119,12 +119,5 @@ class Overhaul(Term):
     def shares(self, student: Outputs, teacher: Outputs) -> list[Tensor]:
         """Each tap's part of the raw value, divided by its divisor and by N."""
         batch = student.logits.shape[0]
-        parts = []
-        for i, (student_tap, teacher_tap) in enumerate(
-            zip(self.student_taps, self.teacher_taps, strict=True)
-        ):
-            transformed = self.connectors[i](student.taps[student_tap])
-            target = teacher.taps[teacher_tap]
-            loss = overhaul_loss([transformed], [target], [self.margins[i]], [self.divisors[i]])
-            parts.append(loss / batch)
-        return parts
+        pairs = zip(*self.features(student, teacher), self.margins, self.divisors, strict=True)
+        return [overhaul_loss([s], [t], [margin], [d]) / batch for s, t, margin, d in pairs]

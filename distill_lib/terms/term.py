@@ -29,6 +29,8 @@ class Term(nn.Module):
 
     name = "term"
     needs_teacher = True
+    is_feature_loss = False
+    """Early decay: such a loss acts from the first epoch on, the others after its warm-up."""
 
     def __init__(self, weight: float, schedule: Callable[[int], float] | None = None):
         super().__init__()

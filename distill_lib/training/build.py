@@ -1,12 +1,12 @@
 """From a recipe's names to the objects that are trained."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from distill_lib.data import SmallImages, load_data
+from distill_lib.data import ImageData, load_data
 from distill_lib.distiller import Distiller, count_classes
 from distill_lib.errors import CheckpointError, DistillError, unknown_name
 from distill_lib.models import build_model
@@ -20,7 +20,7 @@ from distill_lib.training import checkpoints
 class Parts:
     """What a recipe names, built: data, and the Distiller with teacher and student."""
 
-    data: SmallImages
+    data: ImageData
     distiller: Distiller
     teacher_run: RunRecord | None
 
@@ -28,7 +28,7 @@ class Parts:
 def build(
     recipe: Recipe,
     *,
-    data: SmallImages | None = None,
+    data: ImageData | None = None,
     teacher: nn.Module | None = None,
     student: nn.Module | None = None,
     device: torch.device | str = "cpu",
@@ -45,7 +45,11 @@ def build(
     """
     if data is None:
         data = load_data(
-            recipe.data, augment=recipe.augment, device=device, train_limit=recipe.train_limit
+            recipe.data,
+            augment=recipe.augment,
+            device=device,
+            train_limit=recipe.train_limit,
+            image_size=recipe.image_size,
         )
     if data.device.type != torch.device(device).type:
         raise DistillError(
@@ -74,7 +78,7 @@ def build(
         torch.manual_seed(recipe.seed)
         if student is None:
             student = build_model(recipe.student, data.num_classes)
-        terms = [spec.term(**_values(spec)) for spec in recipe.terms]
+        terms = [spec.build(recipe.epochs) for spec in recipe.terms]
         distiller = Distiller(
             teacher, student, terms, recipe.teacher_mode, image_size=recipe.image_size
         )
@@ -85,12 +89,7 @@ def build(
     return Parts(data, distiller, teacher_run)
 
 
-def _values(spec) -> dict:
-    """A term's settings, as its constructor takes them."""
-    return {field.name: getattr(spec, field.name) for field in fields(spec)}
-
-
-def _check_classes(role: str, model: nn.Module, data: SmallImages, image_size: int) -> None:
+def _check_classes(role: str, model: nn.Module, data: ImageData, image_size: int) -> None:
     classes = count_classes(model, image_size)
     if classes != data.num_classes:
         raise DistillError(

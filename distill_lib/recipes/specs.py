@@ -1,0 +1,144 @@
+"""A term of a recipe, as data: its name and its numbers. One registry knows them all."""
+
+from dataclasses import asdict, dataclass, field, fields
+from functools import partial
+from typing import ClassVar, Literal, get_args
+
+from distill_lib import terms
+from distill_lib.losses.relational import ANGLE_WEIGHT, DISTANCE_WEIGHT
+from distill_lib.schedules import Decay
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What every term has: a weight, and how it decays over the run (not at all: None)."""
+
+    weight: float = 1.0
+    decay: Decay | None = field(default=None, kw_only=True)
+
+    term: ClassVar[type[terms.Term]]
+
+    def build(self, epochs: int) -> terms.Term:
+        """The term, for a run of so many epochs."""
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "decay"}
+        if self.decay is not None:
+            values["schedule"] = partial(
+                self.decay.factor_at, epochs=epochs, is_feature_loss=self.term.is_feature_loss
+            )
+        return self.term(**values)
+
+    def as_dict(self) -> dict:
+        """Plain data with the term's name, from which `spec_from_dict` makes the spec again."""
+        values = asdict(self)
+        if self.decay is None:
+            del values["decay"]
+        return {"term": self.term.name, **values}
+
+
+@dataclass(frozen=True)
+class CE(Spec):
+    """Cross entropy with the labels."""
+
+    weight: float = 1.0
+    label_smoothing: float = 0.0
+
+    term: ClassVar = terms.CrossEntropy
+
+
+@dataclass(frozen=True)
+class KD(Spec):
+    """Knowledge distillation; weights 0.1 CE + 0.9 KD at T = 4 are RepDistiller's."""
+
+    weight: float = 0.9
+    temperature: float = 4.0
+
+    term: ClassVar = terms.KnowledgeDistillation
+
+
+@dataclass(frozen=True)
+class GKD(Spec):
+    """Guided KD; weight 1 on ImageNet, 0.1 on CIFAR-100, T = 1 (CD authors' code)."""
+
+    weight: float = 1.0
+    temperature: float = 1.0
+
+    term: ClassVar = terms.GuidedKnowledgeDistillation
+
+
+@dataclass(frozen=True)
+class DKD(Spec):
+    """Decoupled KD; its authors' weights for CIFAR-100."""
+
+    weight: float = 1.0
+    alpha: float = 1.0
+    beta: float = 8.0
+    temperature: float = 4.0
+
+    term: ClassVar = terms.DecoupledKnowledgeDistillation
+
+
+@dataclass(frozen=True)
+class OFD(Spec):
+    """Overhaul loss; weight 1/1000 for 32x32 images, 1/10000 for 224 (OFD authors' code)."""
+
+    weight: float = 1e-3
+    tail: Literal["paper", "exact"] = "paper"
+    divisors: tuple[float, ...] | None = None
+
+    term: ClassVar = terms.Overhaul
+
+
+@dataclass(frozen=True)
+class CD(Spec):
+    """Channel distillation; weight 6 (CD authors' code)."""
+
+    weight: float = 6.0
+
+    term: ClassVar = terms.Channel
+
+
+@dataclass(frozen=True)
+class AT(Spec):
+    """Attention transfer; weight 1000 is RepDistiller's."""
+
+    weight: float = 1000.0
+
+    term: ClassVar = terms.AttentionTransfer
+
+
+@dataclass(frozen=True)
+class Hint(Spec):
+    """FitNets' hint at the middle tap; weight 100 is RepDistiller's."""
+
+    weight: float = 100.0
+
+    term: ClassVar = terms.Hint
+
+
+@dataclass(frozen=True)
+class RKD(Spec):
+    """Relational KD; 25 and 50 are the paper's."""
+
+    weight: float = 1.0
+    distance: float = DISTANCE_WEIGHT
+    angle: float = ANGLE_WEIGHT
+
+    term: ClassVar = terms.Relational
+
+
+TermSpec = CE | KD | GKD | DKD | OFD | CD | AT | Hint | RKD
+"""All there are."""
+SPECS: dict[str, type[Spec]] = {spec.term.name: spec for spec in get_args(TermSpec)}
+"""Term name -> spec, for records."""
+
+
+def spec_from_dict(data: dict) -> Spec:
+    """The spec that `as_dict` made this of, sequences as tuples.
+
+    Raises:
+        KeyError, TypeError: the term or a setting is unknown to this version.
+    """
+    values = {key: value for key, value in data.items() if key != "term"}
+    if "decay" in values:
+        values["decay"] = Decay(**values["decay"])
+    return SPECS[data["term"]](**values)
