@@ -9,6 +9,7 @@ Explained in notebooks/04_where_to_tap.ipynb.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from graphlib import TopologicalSorter
 from typing import Literal
 
 import torch
@@ -28,11 +29,12 @@ class Tap:
     """One place in a network.
 
     Args:
-        relu: name of the ReLU module as `model.named_modules()` has it; for a student, of any
-            module. Of several calls within one forward the last counts.
+        relu: name of the ReLU module as `model.named_modules()` has it; any other module can be
+            read too. Of several calls within one forward the last counts.
         position: "pre" reads the module's input, "post" its output.
         channels, stride, batch_norm: what `inspect_taps` found: C, image size / feature size, and
-            the name of the batch norm that feeds a "pre" tap (None where there is none).
+            the name of the batch norm whose output is read, alone or summed with a shortcut (None
+            where there is none).
     """
 
     relu: str
@@ -225,7 +227,7 @@ def inspect_taps(model: nn.Module, taps: Sequence[Tap], image_size: int) -> list
         if tensor.dim() < 2:
             raise FeatureError(f"tap {tap} reads {tuple(tensor.shape)}; expected (N, C, ...).")
         stride = round(image_size / tensor.shape[-1]) if tensor.dim() == 4 else None
-        norm = _norm_behind(tensor.grad_fn, made_by) if tap.position == "pre" else None
+        norm = _norm_behind(tensor.grad_fn, made_by)
         found.append(replace(tap, channels=tensor.shape[1], stride=stride, batch_norm=norm))
     return found
 
@@ -252,11 +254,11 @@ def find_taps(
 ) -> list[Tap]:
     """The last ReLU at each resolution through which every path runs, finest first.
 
-    Found by cutting: with the ReLU's input detached (at its last call, where a block reuses one
-    ReLU), the logits must no longer depend on the image at all. Only 4-D tensors count, and of
-    the resolutions the four coarsest. For a WRN these are block2.layer.0.relu1,
-    block3.layer.0.relu1 and relu, for a torchvision ResNet layer{1..4}[-1].relu: the papers'
-    positions.
+    Found by cutting: with the ReLU's input cut off (at its last call, where a block reuses one
+    ReLU), no path may lead from the logits back to the image, however small its weight. Only 4-D
+    tensors count, and of the resolutions the four coarsest. For a WRN these are
+    block2.layer.0.relu1, block3.layer.0.relu1 and relu, for a torchvision ResNet
+    layer{1..4}[-1].relu: the papers' positions.
 
     Args:
         model: an image classifier; left in the mode it was in.
@@ -268,75 +270,65 @@ def find_taps(
         FeatureError: no ReLU cuts the network.
     """
     model = unwrap(model)
-    calls = _relu_calls(model, image_size)
-    sizes = list(dict.fromkeys(size for _, size in calls))[-COARSEST - 1 :]
-    chosen: list[Tap] = []
-    for size in reversed(sizes):
-        at_size = [name for name, s in calls if s == size]
-        cut = next((n for n in reversed(at_size) if _cuts(model, n, image_size)), None)
-        if cut is not None:
-            chosen.insert(0, Tap(cut, position))
-    if not chosen:
+    last_at = {size: name for name, size in _cutting_relus(model, image_size)}
+    if not last_at:
         raise FeatureError(
             f"{type(model).__name__} has no ReLU through which every path runs.\n"
             "  Name the taps yourself: Tap('module.name', 'pre')."
         )
-    return inspect_taps(model, chosen[-COARSEST:], image_size)
+    coarsest = sorted(last_at, reverse=True)[-COARSEST:]
+    return inspect_taps(model, [Tap(last_at[size], position) for size in coarsest], image_size)
 
 
-def _relu_calls(model: nn.Module, image_size: int) -> list[tuple[str, int]]:
-    """Every ReLU module's last call on a 4-D tensor, in order: name and feature size."""
-    calls: dict[str, int] = {}
+def _cutting_relus(model: nn.Module, image_size: int) -> list[tuple[str, int]]:
+    """The ReLU modules whose last call lies on every path, in order: name and feature size."""
+    calls: dict[str, tuple[int, object]] = {}
     handles = []
     for name, module in model.named_modules():
         if isinstance(module, ACTIVATIONS):
 
-            def note(module, args, name=name):
+            def mark(module, args, name=name):
                 calls.pop(name, None)
                 if args[0].dim() == 4:
-                    calls[name] = args[0].shape[-1]
+                    # A copy has a node of its own, where a split gives several tensors one node.
+                    marked = args[0].clone()
+                    calls[name] = marked.shape[-1], marked.grad_fn
+                    return (marked, *args[1:])
 
-            handles.append(module.register_forward_pre_hook(note))
+            handles.append(module.register_forward_pre_hook(mark))
     try:
         with _dry_run_mode(model):
-            model(_example(model, image_size))
+            # Only paths from the image are looked for; the parameters' ones must not be counted.
+            model.requires_grad_(False)
+            image = _example(model, image_size)
+            logits = model(image)
     finally:
         for handle in handles:
             handle.remove()
-    return list(calls.items())
+    cutting = _nodes_on_every_path(logits.grad_fn, image)
+    return [(name, size) for name, (size, node) in calls.items() if node in cutting]
 
 
-def _cuts(model: nn.Module, relu: str, image_size: int) -> bool:
-    """Whether the logits lose every path to the image when this ReLU's input is detached."""
-    module = module_at(model, relu)
-    total = 0
+def _nodes_on_every_path(root, image: Tensor) -> set:
+    """The nodes of an autograd graph through which every path from the root to the image runs.
 
-    def count(module, args):
-        nonlocal total
-        total += 1
-
-    handle = module.register_forward_pre_hook(count)
-    with _dry_run_mode(model), torch.no_grad():
-        model(_example(model, image_size))
-    handle.remove()
-    seen = 0
-
-    def detach_at_last_call(module, args):
-        nonlocal seen
-        seen += 1
-        return (args[0].detach(), *args[1:]) if seen == total else None
-
-    handle = module.register_forward_pre_hook(detach_at_last_call)
-    try:
-        with _dry_run_mode(model):
-            # Only paths from the image are looked for; frozen parameters must not hide them.
-            for parameter in model.parameters():
-                parameter.requires_grad_(False)
-            image = _example(model, image_size)
-            logits = model(image)
-            if not logits.requires_grad:
-                return True
-            (gradient,) = torch.autograd.grad(logits.sum(), image, allow_unused=True)
-            return gradient is None
-    finally:
-        handle.remove()
+    Those are the nodes where (paths from the root) x (paths to the image) is the number of all
+    paths, counted in Python's integers, which are exact.
+    """
+    parents: dict = {}
+    to_visit = [root] if root is not None else []
+    while to_visit:
+        node = to_visit.pop()
+        if node not in parents:
+            parents[node] = [parent for parent, _ in node.next_functions if parent is not None]
+            to_visit.extend(parents[node])
+    order = list(TopologicalSorter(parents).static_order())  # parents first, the root last
+    to_image, from_root = {}, dict.fromkeys(order, 0) | {root: 1}
+    for node in order:
+        is_image = getattr(node, "variable", None) is image
+        to_image[node] = int(is_image) + sum(to_image[parent] for parent in parents[node])
+    for node in reversed(order):
+        for parent in parents[node]:
+            from_root[parent] += from_root[node]
+    total = to_image.get(root, 0)
+    return {node for node in order if total and from_root[node] * to_image[node] == total}

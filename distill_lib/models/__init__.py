@@ -1,6 +1,11 @@
 """One registry of networks: ours, torchvision's, and timm's where it is installed.
 
 build_model("wrn_16_2", num_classes=10)
+build_model("resnet56_cifar", num_classes=100)            # three stages, He et al. on CIFAR
+build_model("resnet50_stem3x3", num_classes=100)          # torchvision's, 3x3 stem, no max-pool
+build_model("pyramidnet_110_84", num_classes=100)         # basic blocks
+build_model("pyramidnet_200_240_bottleneck", num_classes=100)
+build_model("mobilenet_v1", num_classes=1000)
 build_model("torchvision/resnet18", num_classes=100)      # or just "resnet18"
 build_model("timm/mobilenetv3_small_100", num_classes=10)
 """
@@ -10,24 +15,43 @@ import re
 from torch import nn
 
 from distill_lib.errors import DistillError, unknown_name
+from distill_lib.models.mobilenet import mobilenet_v1
+from distill_lib.models.pyramidnet import pyramidnet
+from distill_lib.models.resnet_cifar import TORCHVISION_DEPTHS, cifar_resnet, stem3x3_resnet
 from distill_lib.models.wide_resnet import wide_resnet
 
-OURS = {re.compile(r"wrn_\d+_\d+"): wide_resnet}
+OURS = {
+    re.compile(r"wrn_\d+_\d+"): wide_resnet,
+    re.compile(r"resnet\d+_cifar"): cifar_resnet,
+    re.compile(r"resnet\d+_stem3x3"): stem3x3_resnet,
+    re.compile(r"mobilenet_v1"): mobilenet_v1,
+    re.compile(r"pyramidnet_\d+_\d+(_bottleneck)?"): pyramidnet,
+}
 """A pattern of names -> function(name, num_classes)."""
-EXAMPLES = ("wrn_10_1", "wrn_16_1", "wrn_16_2", "wrn_16_4", "wrn_28_2", "wrn_28_4", "wrn_40_2")
+EXAMPLES = (
+    *("wrn_10_1", "wrn_16_1", "wrn_16_2", "wrn_16_4", "wrn_28_2", "wrn_28_4", "wrn_40_2"),
+    *("resnet20_cifar", "resnet32_cifar", "resnet44_cifar", "resnet56_cifar", "resnet110_cifar"),
+    *(f"resnet{depth}_stem3x3" for depth in TORCHVISION_DEPTHS),
+    "mobilenet_v1",
+    *("pyramidnet_110_84", "pyramidnet_200_240_bottleneck"),
+)
+"""The usual names; the patterns build further ones, such as `pyramidnet_20_12` for a smoke test."""
 
 
 def build_model(name: str, num_classes: int) -> nn.Module:
     """A network by its name, randomly initialised from torch's global generator.
 
     Args:
-        name: `wrn_<depth>_<width>`, the name of a torchvision classification network (with or
-            without `torchvision/`), or `timm/<name>`.
+        name: one of ours (`wrn_<depth>_<width>`, `resnet<depth>_cifar`,
+            `resnet<depth>_stem3x3`, `mobilenet_v1`, `pyramidnet_<depth>_<alpha>[_bottleneck]`),
+            the name of a torchvision classification network (with or without `torchvision/`),
+            or `timm/<name>`.
         num_classes: K, the length of the logits.
     Returns:
         a network from images (N, 3, H, W) to logits (N, K).
     Raises:
-        DistillError: nothing has this name (the nearest names are given), or timm is missing.
+        DistillError: nothing has this name (the nearest names are given), its depth or width is
+            impossible, or timm is missing.
     """
     if num_classes < 1:
         raise DistillError(f"num_classes is {num_classes}; expected 1 or more.")
@@ -40,7 +64,7 @@ def build_model(name: str, num_classes: int) -> nn.Module:
 
 
 def list_models() -> list[str]:
-    """Our own networks' usual names, then torchvision's; any other WRN-d-k is built as well."""
+    """Our own networks' usual names, then torchvision's; other depths and widths are built too."""
     return [*EXAMPLES, *_torchvision_names()]
 
 
