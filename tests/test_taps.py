@@ -112,6 +112,55 @@ def test_a_bypass_counts_however_small():
     assert [tap.relu for tap in find_taps(Bypassed(), 8)] == ["last"]
 
 
+class Halves(nn.Module):
+    """A tensor split in two: each ReLU has one half, and only together do they cut."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.first, self.second = nn.Conv2d(3, 4, 1), nn.ReLU(), nn.ReLU()
+        self.last, self.fc = nn.ReLU(), nn.Linear(4, 3)
+
+    def forward(self, x):
+        a, b = self.conv(x).chunk(2, dim=1)
+        x = torch.cat((self.first(a), self.second(b)), 1)
+        return self.fc(self.last(x[:, :, ::2, ::2]).mean((2, 3)))
+
+
+def test_a_half_of_a_split_does_not_cut():
+    assert [tap.relu for tap in find_taps(Halves(), 8)] == ["last"]
+
+
+class UpAgain(nn.Module):
+    """Down to half the resolution and back, without a shortcut."""
+
+    def __init__(self):
+        super().__init__()
+        self.down, self.relu1 = nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU()
+        self.up, self.relu2 = nn.ConvTranspose2d(4, 4, 2, 2), nn.ReLU()
+        self.fc = nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.fc(self.relu2(self.up(self.relu1(self.down(x)))).mean((2, 3)))
+
+
+def test_the_finest_comes_first_even_where_it_is_reached_last():
+    assert found(find_taps(UpAgain(), 8)) == [("relu2", 4, 1, None), ("relu1", 4, 2, None)]
+
+
+def test_logits_that_no_gradient_leads_back_from_have_no_taps():
+    model = build_model("wrn_10_1", 10)
+    model.register_forward_hook(lambda module, args, out: out.detach())
+    with pytest.raises(FeatureError, match="Name the taps yourself"):
+        find_taps(model, 8)
+
+
+def test_two_forwards_find_the_taps_of_any_depth():
+    model, calls = build_model("pyramidnet_20_12", 10), []
+    model.register_forward_hook(lambda module, args, out: calls.append(out.shape))
+    find_taps(model, 16)
+    assert len(calls) == 2
+
+
 def test_a_wrong_name_is_answered_with_the_nearest():
     model = build_model("wrn_10_1", 10)
     for use in (lambda taps: TapReader(model, taps), lambda taps: inspect_taps(model, taps, 32)):
@@ -210,6 +259,13 @@ def test_a_student_may_be_tapped_at_any_module():
     (tap,) = inspect_taps(Toy(), [Tap("conv", "post")], 8)
     assert (tap.channels, tap.stride) == (4, 1)
     assert str(tap) == "post conv"
+
+
+def test_the_batch_norm_whose_output_is_read_is_known_on_either_side():
+    model = build_model("wrn_10_1", 10)
+    taps = [Tap("bn1", "post"), Tap("relu"), Tap("relu", "post"), Tap("block1", "post")]
+    norms = [tap.batch_norm for tap in inspect_taps(model, taps, 8)]
+    assert norms == ["bn1", "bn1", None, None]
 
 
 def test_a_compiled_network_is_unwrapped():

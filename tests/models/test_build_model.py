@@ -7,7 +7,7 @@ import torch
 import torchvision.models
 
 from distill_lib.errors import DistillError
-from distill_lib.models import build_model, list_models
+from distill_lib.models import EXAMPLES, build_model, list_models
 from distill_lib.models.wide_resnet import WideResNet
 
 TORCHVISION = torchvision.models.list_models(module=torchvision.models)
@@ -35,7 +35,23 @@ def test_listed_names_are_ours_and_torchvisions():
     names = list_models()
     assert len(names) == len(set(names))
     assert {"wrn_16_2", "wrn_28_4", "resnet18"} <= set(names)
+    assert {"resnet56_cifar", "resnet152_stem3x3", "mobilenet_v1"} <= set(names)
+    assert {"pyramidnet_110_84", "pyramidnet_200_240_bottleneck"} <= set(names)
     assert set(TORCHVISION) <= set(names)
+
+
+def test_every_name_of_ours_is_built():
+    for name in EXAMPLES:
+        with torch.device("meta"):
+            model = build_model(name, 7)
+        assert model.fc.weight.shape[0] == 7
+
+
+@pytest.mark.parametrize(("name", "millions"), [("resnet152", 60.19), ("resnet50", 25.56)])
+def test_parameters_of_the_imagenet_pairs_as_published(name, millions):
+    with torch.device("meta"):
+        model = build_model(name, 1000)
+    assert round(sum(p.numel() for p in model.parameters()) / 1e6, 2) == millions
 
 
 def test_any_wide_resnet_is_built_by_its_name():
@@ -46,7 +62,14 @@ def test_any_wide_resnet_is_built_by_its_name():
 
 @pytest.mark.parametrize(
     ("given", "near"),
-    [("resnet81", "resnet18"), ("wrn16_2", "wrn_16_2"), ("torchvision/resnet5O", "resnet50")],
+    [
+        ("resnet81", "resnet18"),
+        ("wrn16_2", "wrn_16_2"),
+        ("torchvision/resnet5O", "resnet50"),
+        ("resnet56_cifer", "resnet56_cifar"),
+        ("pyramidnet_200_240_", "pyramidnet_200_240_bottleneck"),
+        ("mobilenet_v4", "mobilenet_v1"),
+    ],
 )
 def test_a_wrong_name_is_answered_with_the_nearest(given, near):
     with pytest.raises(DistillError, match=f"(?s)unknown model.*{near}"):
