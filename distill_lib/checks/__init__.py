@@ -5,7 +5,24 @@ end: "not attempted yet", "correct", or the input with what was got and what was
 """
 
 from distill_lib.checks.margin import check_margin
+from distill_lib.checks.networks import check_parameters
+from distill_lib.checks.overhaul import check_overhaul
+from distill_lib.checks.pairs import check_own_pair
+from distill_lib.checks.partial_l2 import check_gradient
 from distill_lib.checks.prediction import check_prediction
+from distill_lib.checks.soft_targets import check_kd
+from distill_lib.checks.taps import check_lowest
 from distill_lib.checks.verdict import CORRECT, NOT_ATTEMPTED
 
-__all__ = ["CORRECT", "NOT_ATTEMPTED", "check_margin", "check_prediction"]
+__all__ = [
+    "CORRECT",
+    "NOT_ATTEMPTED",
+    "check_gradient",
+    "check_kd",
+    "check_lowest",
+    "check_margin",
+    "check_overhaul",
+    "check_own_pair",
+    "check_parameters",
+    "check_prediction",
+]

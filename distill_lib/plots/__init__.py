@@ -6,6 +6,23 @@ A plot function takes data and axes, draws, and neither trains, shows nor saves.
 from distill_lib.plots.channels import channel_histogram, normal_density, well_behaved_channel
 from distill_lib.plots.curves import gap_bars, learning_curves
 from distill_lib.plots.margins import agreement, margin_tails, negative_part, relu_variants
+from distill_lib.plots.networks import NetworkPoint, cost_accuracy, cost_shares, network_strip
+from distill_lib.plots.overhaul import (
+    AUTHORS_SWEEP,
+    growth_with_resolution,
+    lines_over_steps,
+    overhaul_road,
+    overlap,
+    student_beside_teacher,
+    weight_sweep,
+)
+from distill_lib.plots.partial_l2 import REGIONS, loss_plane, pair_density, region_bars
+from distill_lib.plots.soft_targets import (
+    class_bars,
+    gradient_sizes,
+    similarity_matrix,
+    softening,
+)
 from distill_lib.plots.style import (
     COLOURS,
     DASHES,
@@ -16,23 +33,57 @@ from distill_lib.plots.style import (
     shared_legend,
     use_style,
 )
+from distill_lib.plots.tap_map import Call, tap_map
+from distill_lib.plots.taps import (
+    ReluSite,
+    around_relu,
+    feature_distributions,
+    relu_strip,
+    shares_by_stage,
+)
 
 __all__ = [
+    "AUTHORS_SWEEP",
     "COLOURS",
+    "Call",
     "DASHES",
     "LABELS",
     "MARKERS",
+    "NetworkPoint",
+    "REGIONS",
+    "ReluSite",
     "agreement",
+    "around_relu",
     "channel_histogram",
+    "class_bars",
+    "cost_accuracy",
+    "cost_shares",
+    "feature_distributions",
     "gap_bars",
+    "gradient_sizes",
+    "growth_with_resolution",
     "learning_curves",
+    "lines_over_steps",
+    "loss_plane",
     "margin_tails",
     "method_of",
     "negative_part",
+    "network_strip",
     "normal_density",
+    "overhaul_road",
+    "overlap",
+    "pair_density",
+    "region_bars",
+    "relu_strip",
     "relu_variants",
     "save_figure",
     "shared_legend",
+    "shares_by_stage",
+    "similarity_matrix",
+    "softening",
+    "student_beside_teacher",
+    "tap_map",
     "use_style",
+    "weight_sweep",
     "well_behaved_channel",
 ]
