@@ -59,8 +59,9 @@ def lay_out(source: Path) -> None:
             tags = cell.metadata.get("tags", [])
             cell.metadata["tags"] = ["hide-input" if tag == "remove-input" else tag for tag in tags]
             if cell.cell_type == "markdown":
-                cell.source = notebook_text.open_details(relinked(cell.source, path))
+                cell.source = notebook_text.spread(relinked(cell.source, path))
         _write(source / places[path], nbformat.writes(book))
+    shutil.copy(npm.DOCS / "conf.py", source)
     _write(source / "solutions.md", _solutions())
     _write(source / "results.md", _results(source))
     _lay_out_static(source / "_static")
@@ -71,22 +72,26 @@ def _write(path: Path, text: str) -> None:
 
 
 def _map() -> str:
-    """A table of the notebooks that are there, and the hidden list that orders them."""
+    """A table of the notebooks that are there, and the hidden lists that order the pages."""
     rows = []
     for path in notebook_text.lessons():
         title, idea, terms = notebook_text.first_cell(path)
         rows.append([f"[{title}](notebooks/{path.name})", idea, terms.replace(" | ", "; ")])
-    names = "\n".join(f"notebooks/{path.stem}" for path in notebook_text.lessons())
     table = markdown_table(("notebook", "the one idea", "time, needs, paper"), rows)
-    return f"{table}\n\n```{{toctree}}\n:hidden:\n:caption: Notebooks\n\n{names}\n```"
+    lessons = [f"notebooks/{path.stem}" for path in notebook_text.lessons()]
+    others = [*(f"docs/{name}" for name in PAGES), "results", "solutions"]
+    lists = _toctree(lessons, caption="Notebooks"), _toctree(others, caption="Beside them")
+    return "\n\n".join([table, *lists])
+
+
+def _toctree(pages: Sequence[str], caption: str) -> str:
+    return "\n".join(["```{toctree}", ":hidden:", f":caption: {caption}", "", *pages, "```"])
 
 
 def _solutions() -> str:
-    names = "\n".join(f"notebooks/solutions/{path.stem}" for path in notebook_text.solutions())
-    return (
-        "# Solutions\n\nTry first: each exercise tells you itself what is still wrong.\n\n"
-        f"```{{toctree}}\n\n{names}\n```\n"
-    )
+    names = [f"notebooks/solutions/{path.stem}" for path in notebook_text.solutions()]
+    text = "# Solutions\n\nTry first: each exercise tells you itself what is still wrong.\n"
+    return "\n".join([text, "```{toctree}", *names, "```"])
 
 
 def _results(source: Path) -> str:
@@ -116,8 +121,8 @@ def make_site(folder: Path, source: Path) -> Path:
     from sphinx.cmd.build import build_main
 
     lay_out(source)
-    options = ["-b", "html", "-E", "-q", "-c", str(npm.DOCS)]
-    if build_main([*options, "-d", str(source.with_name("doctrees")), str(source), str(folder)]):
+    parsed = source.with_name("doctrees")
+    if build_main(["-b", "html", "-q", "-d", str(parsed), str(source), str(folder)]):
         raise DistillError("Sphinx could not build the site; what it says stands above.")
     return folder / "index.html"
 

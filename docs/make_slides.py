@@ -57,7 +57,7 @@ def write_deck(path: Path, folder: Path, decks: Sequence[str], slides: SlidesExp
 
     for cell in book.cells:
         if cell.cell_type == "markdown":
-            cell.source = notebook_text.open_details(notebook_text.relink(cell.source, deck_of))
+            cell.source = notebook_text.spread(notebook_text.relink(cell.source, deck_of))
     title = book.cells[0].source.splitlines()[0].removeprefix("# ")
     resources = {"metadata": {"path": str(path.parent), "name": path.stem}, "deck_title": title}
     html, _ = slides.from_notebook_node(book, resources=resources)

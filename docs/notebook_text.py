@@ -53,7 +53,8 @@ def relink(text: str, target_of: Callable[[str], str | None]) -> str:
     return LINK.sub(rewrite, text)
 
 
-def open_details(text: str) -> str:
-    """Blank lines inside <details>, so that Markdown and formulas in it are rendered."""
+def spread(text: str) -> str:
+    """Blank lines inside <details> and around $$ formulas, which stricter Markdown asks for."""
     text = re.sub(r"(</summary>)[ \t]*\n(?!\n)", r"\1\n\n", text)
-    return re.sub(r"(?<!\n)\n(</details>)", r"\n\n\1", text)
+    text = re.sub(r"(?<!\n)\n(</details>)", r"\n\n\1", text)
+    return re.sub(r"^(\$\$.+?\$\$)[ \t]*$", r"\n\1\n", text, flags=re.MULTILINE | re.DOTALL)

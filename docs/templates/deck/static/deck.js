@@ -6,8 +6,6 @@
   const CODE = { usual: 22, least: 17 }; // px
   const FIGURE = { least: 300, enlarge: 1.7 }; // px, and times the stored size
 
-  const leaves = () => document.querySelectorAll(".slides > section > section");
-
   function room(slide) {
     const style = getComputedStyle(slide);
     return slide.clientHeight - parseFloat(style.paddingTop) - parseFloat(style.paddingBottom);
@@ -59,11 +57,12 @@
       slideNumber: "c/t",
       viewDistance: Number.MAX_SAFE_INTEGER, // all slides are laid out, so all can be measured
       pdfSeparateFragments: false,
+      pdfMaxPagesPerSlide: 1,
       plugins: [RevealNotes],
     });
     await MathJax.startup.promise;
     await Promise.all([...document.images].map((image) => image.decode().catch(() => {})));
-    leaves().forEach(fit);
+    Reveal.getSlides().forEach(fit);
     document.body.dataset.fitted = "yes";
   }
 
