@@ -80,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     data = command("data", _data, "which data sets are here; prepare or download one")
     data.add_argument("--prepare", metavar="NAME", help="decode it now, once")
     data.add_argument("--download", metavar="NAME", help="fetch it, checked, and decode it")
+    data.add_argument("--check", metavar="NAME", help="open every image file, list the odd ones")
 
     publish = command("publish", _publish, "copy a finished run's record to results/")
     publish.add_argument("run", type=Path)
@@ -189,10 +190,9 @@ def _train_epilog(name: str | None, budget: str) -> str:
 
 
 def _test(known: argparse.Namespace, rest: list[str]) -> int:
-    from distill_lib.data import load_data
     from distill_lib.recipes import recipe_from_dict
     from distill_lib.training import evaluate, load_student
-    from distill_lib.training.build import load_weights_file
+    from distill_lib.training.build import load_recipe_data, load_weights_file
     from distill_lib.training.precision import choose_device
 
     if known.run.is_file():
@@ -202,13 +202,13 @@ def _test(known: argparse.Namespace, rest: list[str]) -> int:
                 "  Say --recipe plain-cifar10-wrn16_2 (or another of `list`)."
             )
         recipe = get_recipe(known.recipe)
-        data = load_data(recipe.data, augment=recipe.augment, device=choose_device(known.device))
+        data = load_recipe_data(recipe, choose_device(known.device))
         model = load_weights_file(known.run, recipe.student, data.num_classes)
     else:
         record = load_record(known.run)
         recipe = recipe_from_dict(record.recipe)
         model = load_student(record, known.weights)
-        data = load_data(recipe.data, augment=recipe.augment, device=choose_device(known.device))
+        data = load_recipe_data(recipe, choose_device(known.device))
     metrics = evaluate(model.to(data.device), data)
     units = {"top1": " %", "top5": " %", "loss": " nats"}
     for name in known.metrics:
@@ -236,9 +236,33 @@ def _data(known: argparse.Namespace, rest: list[str]) -> int:
         prepare(known.download, download=True)
     if known.prepare:
         prepare(known.prepare)
+    if known.check:
+        return _check_data(known.check)
     rows = [[s.name, s.size, "yes" if s.found else "no", s.where] for s in data_status()]
     print(markdown_table(("data set", "size", "here", "where, or how to get it"), rows))
     return 0
+
+
+def _check_data(name: str) -> int:
+    from distill_lib.data import image_folder, load_data
+    from distill_lib.data.check_images import odd_images
+    from distill_lib.data.image_files import UNREADABLE
+
+    folder = image_folder(name)
+    load_data(name)  # a set in memory is compared with its digest; folders, with each other
+    if folder is None:
+        print(f"{name} is whole")
+        return 0
+    found = dict(odd_images(folder))
+    odd = {file: what for file, what in found.items() if what}
+    for file, what in odd.items():
+        print(f"{file}: {what}")
+    bad = sum(what.startswith(UNREADABLE) for what in odd.values())
+    print(
+        f"{folder}: {len(found):,} files, {len(odd) - bad} converted to RGB, {bad} unreadable"
+        + (", which training leaves out" if bad else "")
+    )
+    return 1 if bad else 0
 
 
 def _publish(known: argparse.Namespace, rest: list[str]) -> int:

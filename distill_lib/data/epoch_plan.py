@@ -28,11 +28,16 @@ class EpochPlan(NamedTuple):
 
 def draw_epoch(num_samples: int, *, seed: int, epoch: int, padding: int, flip: bool) -> EpochPlan:
     """Draw one epoch from a generator of its own; the global random state is not touched."""
-    # Hashed, so that neighbouring seeds and epochs share nothing (seed 1, epoch 2 is not
-    # seed 2, epoch 1).
-    digest = hashlib.sha256(f"seed {seed}, epoch {epoch}".encode()).digest()
-    generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+    generator = epoch_generator(seed, epoch)
     order = torch.randperm(num_samples, generator=generator)
     offsets = torch.randint(0, 2 * padding + 1, (num_samples, 2), generator=generator)
     flips = torch.rand(num_samples, generator=generator) < (0.5 if flip else 0.0)
     return EpochPlan(order, offsets, flips)
+
+
+def epoch_generator(seed: int, epoch: int) -> torch.Generator:
+    """What everything random in an epoch is drawn from."""
+    # Hashed, so that neighbouring seeds and epochs share nothing (seed 1, epoch 2 is not
+    # seed 2, epoch 1).
+    digest = hashlib.sha256(f"seed {seed}, epoch {epoch}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)

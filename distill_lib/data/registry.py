@@ -1,15 +1,22 @@
-"""The registry of small-image sets: what there is, and where it was found."""
+"""The registry of data sets: what there is, where it was found, and how it is opened."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
+
+import torch
 
 from distill_lib import paths
 from distill_lib.data import fashion
 from distill_lib.data.augment import CIFAR_AUGMENT, FASHION_AUGMENT, Augment
+from distill_lib.data.batching import ImageData
 from distill_lib.data.cifar import CIFAR10, CIFAR100, Cifar
 from distill_lib.data.content import Content
-from distill_lib.errors import unknown_name
+from distill_lib.data.image_folders import ImageFolders, ResizedCrop
+from distill_lib.data.imagenet import IMAGENET, IMAGENETTE, OWN, FolderSet
+from distill_lib.data.small_images import SmallImages
+from distill_lib.errors import DataError, DistillError, unknown_name
 
 
 class DatasetStatus(NamedTuple):
@@ -35,23 +42,109 @@ class DatasetInfo:
     Attributes:
         name: its key in `DATASETS`.
         description: one line.
-        classes: names, in the order of the labels.
-        image_size: height and width of an image.
+        num_classes: K.
+        image_size: height and width of a batch's images, unless others are asked for.
         num_train, num_test: images of each split.
-        default_augment: crop, flip and normalisation unless others are asked for.
-        loader: reads the set; its argument says whether a download is allowed.
+        augment: crop, flip and normalisation unless others are asked for.
+        source: reads a small set whole, its argument says whether a download is allowed; or the
+            folders of a large one.
         locate: (found, where), without reading images.
     """
 
     name: str
     description: str
-    classes: tuple[str, ...]
+    num_classes: int
     image_size: int
     num_train: int
     num_test: int
-    default_augment: Augment
-    loader: Callable[[bool], Content]
+    augment: Augment | ResizedCrop
+    source: Callable[[bool], Content] | FolderSet
     locate: Callable[[], tuple[bool, str]]
+    classes: tuple[str, ...] = ()
+
+
+def load_data(
+    name: str,
+    *,
+    augment: Augment | ResizedCrop | None = None,
+    device: torch.device | str = "cpu",
+    train_limit: int | None = None,
+    image_size: int | None = None,
+    download: bool = False,
+) -> ImageData:
+    """Load a data set by its name in `DATASETS`, or a folder of your own.
+
+    Args:
+        name: "fashion", "cifar10", "cifar100", "imagenette", "imagenet", or "folder:<path>" with
+            train/ and val/ in ImageNet's layout.
+        augment: crop, flip and normalisation; the set's own unless given.
+        device: where images and labels live, or are put batch by batch.
+        train_limit: train on this many samples only: the first of each class, equally many.
+        image_size: height and width, for image folders; the set's own unless given.
+        download: fetch the set if it is not on this machine.
+    Raises:
+        DistillError: no set has this name, or an argument does not fit it.
+        DataError: the set is not on this machine, or its files are damaged.
+    """
+    if name.startswith(OWN):
+        info = DATASETS[IMAGENET.name]
+        folder = Path(name.removeprefix(OWN))
+    else:
+        info = dataset_info(name)
+        folder = info.source.open(download) if isinstance(info.source, FolderSet) else None
+    augment = info.augment if augment is None else augment
+    if type(augment) is not type(info.augment):
+        raise DistillError(
+            f"data set {name!r}: augment is {augment}.\n"
+            f"  Expected {type(info.augment).__name__}(...)."
+        )
+    if folder is None:
+        content = info.source(download)
+        return SmallImages(
+            name,
+            info.classes,
+            train=content.train,
+            test=content.test,
+            augment=augment,
+            device=device,
+            train_limit=train_limit,
+            sha256=content.sha256,
+        )
+    return ImageFolders(
+        name,
+        folder,
+        image_size=image_size or info.image_size,
+        augment=augment,
+        device=device,
+        train_limit=train_limit,
+    )
+
+
+def prepare(name: str, download: bool = False) -> None:
+    """Find, check and decode or unpack a set once, so that the next `load_data` is quick.
+
+    Raises:
+        DistillError: no set has this name.
+        DataError: the set is not on this machine, or its files are damaged.
+    """
+    source = dataset_info(name).source
+    source.open(download) if isinstance(source, FolderSet) else source(download)
+
+
+def image_folder(name: str) -> Path | None:
+    """Where the image files of a set are; None for sets that are kept in memory.
+
+    Raises:
+        DistillError: no set has this name.
+        DataError: the set is not on this machine, or its files are damaged.
+    """
+    if name.startswith(OWN):
+        folder = Path(name.removeprefix(OWN))
+        if not folder.is_dir():
+            raise DataError(f"{folder} is no folder; expected one with train/ and val/.")
+        return folder
+    source = dataset_info(name).source
+    return source.open() if isinstance(source, FolderSet) else None
 
 
 def dataset_info(name: str) -> DatasetInfo:
@@ -72,7 +165,7 @@ def data_status() -> list[DatasetStatus]:
             info.name,
             *info.locate(),
             f"{info.num_train:,} + {info.num_test:,} images of "
-            f"{info.image_size}x{info.image_size}, {len(info.classes)} classes",
+            f"{info.image_size}x{info.image_size}, {info.num_classes} classes",
         )
         for info in DATASETS.values()
     ]
@@ -91,13 +184,14 @@ def _cifar(cifar: Cifar, description: str) -> DatasetInfo:
     return DatasetInfo(
         name=cifar.name,
         description=description,
-        classes=cifar.classes,
+        num_classes=len(cifar.classes),
         image_size=32,
         num_train=50_000,
         num_test=10_000,
-        default_augment=CIFAR_AUGMENT,
-        loader=cifar.load,
+        augment=CIFAR_AUGMENT,
+        source=cifar.load,
         locate=cifar.locate,
+        classes=cifar.classes,
     )
 
 
@@ -107,15 +201,38 @@ DATASETS: dict[str, DatasetInfo] = {
         DatasetInfo(
             name="fashion",
             description="Fashion-MNIST, a balanced sixth of it, in the repository",
-            classes=fashion.CLASSES,
+            num_classes=len(fashion.CLASSES),
             image_size=32,
             num_train=10_000,
             num_test=2_000,
-            default_augment=FASHION_AUGMENT,
-            loader=_load_fashion,
+            augment=FASHION_AUGMENT,
+            source=_load_fashion,
             locate=_locate_fashion,
+            classes=fashion.CLASSES,
         ),
         _cifar(CIFAR10, "CIFAR-10, 10 classes of things and animals"),
         _cifar(CIFAR100, "CIFAR-100, 100 finer classes"),
+        DatasetInfo(
+            name=IMAGENETTE.name,
+            description="ten easy classes of ImageNet",
+            num_classes=10,
+            image_size=64,
+            num_train=9_469,
+            num_test=3_925,
+            augment=ResizedCrop(),
+            source=IMAGENETTE,
+            locate=IMAGENETTE.locate,
+        ),
+        DatasetInfo(
+            name=IMAGENET.name,
+            description="ImageNet of 2012, 1,000 classes",
+            num_classes=1_000,
+            image_size=224,
+            num_train=1_281_167,
+            num_test=50_000,
+            augment=ResizedCrop(),
+            source=IMAGENET,
+            locate=IMAGENET.locate,
+        ),
     )
 }

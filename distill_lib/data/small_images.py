@@ -8,31 +8,21 @@ Explained in notebooks/01_data_and_networks.ipynb.
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from distill_lib.data.augment import Augment, crop_and_flip, normalise
+from distill_lib.data.batching import (
+    Batch,
+    check_test_batches,
+    check_train_batches,
+    first_of_each_class,
+    share_of,
+)
 from distill_lib.data.content import Split, content_sha256
 from distill_lib.data.epoch_plan import EpochPlan, draw_epoch
 from distill_lib.errors import DataError, DistillError
-
-
-class Batch(NamedTuple):
-    """What one process trains or tests on in one step; n is its share of the global batch.
-
-    Attributes:
-        indices: which samples these are, (n,) int64, on the CPU.
-        images: float32 (n, 3, H, W), normalised, channels_last, on the device.
-        labels: int64 (n,), on the device.
-        global_size: samples in the batch over all processes (in testing: n).
-    """
-
-    indices: Tensor
-    images: Tensor
-    labels: Tensor
-    global_size: int
 
 
 class SmallImages:
@@ -69,6 +59,7 @@ class SmallImages:
         self.num_classes = len(self.classes)
         self.augment = augment
         self.device = torch.device(device)
+        self.odd_images: dict[str, str] = {}
         train, test = Split(*train), Split(*test)
         for split_name, split in (("train", train), ("test", test)):
             _check_split(f"{name}, {split_name}", split, self.num_classes)
@@ -87,7 +78,7 @@ class SmallImages:
             )
         self.digest = sha256 or content_sha256(train, test)
         if train_limit is not None:
-            chosen = _first_of_each_class(name, train.labels, self.num_classes, train_limit)
+            chosen = first_of_each_class(name, train.labels, self.num_classes, train_limit)
             train = Split(train.images[chosen], train.labels[chosen])
             self.digest = hashlib.sha256(f"{self.digest}, first {train_limit}".encode()).hexdigest()
         self.train_images = train.images.to(self.device)
@@ -134,23 +125,7 @@ class SmallImages:
             DistillError: at the call, when a number is out of range or a batch would leave a
                 process without samples.
         """
-        _check_rank(rank, world_size)
-        if batch_size < 1:
-            raise DistillError(f"{self.name}: batch_size {batch_size} is not at least 1.")
-        num_batches = self.num_batches(batch_size)
-        if not 0 <= start_batch <= num_batches:
-            raise DistillError(
-                f"{self.name}: start_batch {start_batch} is not in 0..{num_batches}, "
-                f"the batches of an epoch at batch_size {batch_size}."
-            )
-        smallest = self.num_train - (num_batches - 1) * batch_size
-        if smallest < world_size:
-            raise DistillError(
-                f"{self.name}: the last batch of an epoch has {smallest} of {batch_size} samples, "
-                f"too few for {world_size} processes.\n"
-                f"  {self.num_train:,} training samples leave that remainder.\n"
-                "  Choose another batch size, or fewer processes."
-            )
+        check_train_batches(self.name, self.num_train, batch_size, start_batch, rank, world_size)
         plan = draw_epoch(
             self.num_train,
             seed=seed,
@@ -170,10 +145,7 @@ class SmallImages:
         flips = plan.flips.to(self.device)
         for start in starts:
             global_size = min(batch_size, self.num_train - start)
-            part = slice(
-                start + rank * global_size // world_size,
-                start + (rank + 1) * global_size // world_size,
-            )
+            part = share_of(global_size, rank, world_size, start)
             samples = order[part]
             images = crop_and_flip(
                 self.train_images[samples],
@@ -193,16 +165,13 @@ class SmallImages:
         self, *, batch_size: int = 500, rank: int = 0, world_size: int = 1
     ) -> Iterator[Batch]:
         """The test set in stored order, no crop, no flip; a process has a contiguous part of it."""
-        _check_rank(rank, world_size)
-        if batch_size < 1:
-            raise DistillError(f"{self.name}: batch_size {batch_size} is not at least 1.")
+        check_test_batches(self.name, batch_size, rank, world_size)
         return self._test_batches(batch_size, rank, world_size)
 
     def _test_batches(self, batch_size: int, rank: int, world_size: int) -> Iterator[Batch]:
-        num_test = len(self.test_labels)
-        end = (rank + 1) * num_test // world_size
-        for start in range(rank * num_test // world_size, end, batch_size):
-            stop = min(start + batch_size, end)
+        part = share_of(len(self.test_labels), rank, world_size)
+        for start in range(part.start, part.stop, batch_size):
+            stop = min(start + batch_size, part.stop)
             yield Batch(
                 torch.arange(start, stop),
                 normalise(self.test_images[start:stop], self.augment),
@@ -242,22 +211,3 @@ def _check_split(where: str, split: Split, num_classes: int) -> None:
             f"{len(outside)} of {len(labels)} labels are outside.\n"
             "  Renumber the labels or name all classes."
         )
-
-
-def _first_of_each_class(name: str, labels: Tensor, num_classes: int, limit: int) -> Tensor:
-    """Indices of the first limit / K samples of each class, in stored order."""
-    per_class, remainder = divmod(limit, num_classes)
-    smallest = torch.bincount(labels, minlength=num_classes).min().item()
-    if remainder or not 1 <= per_class <= smallest:
-        raise DistillError(
-            f"{name}: train_limit {limit} cannot be shared equally by {num_classes} classes.\n"
-            f"  Expected a multiple of {num_classes}, at most {smallest * num_classes} "
-            f"({smallest} of each class)."
-        )
-    first = [(labels == k).nonzero().flatten()[:per_class] for k in range(num_classes)]
-    return torch.cat(first).sort().values
-
-
-def _check_rank(rank: int, world_size: int) -> None:
-    if not 0 <= rank < world_size:
-        raise DistillError(f"rank {rank} is not in 0..{world_size - 1}, the ranks of this run.")

@@ -6,6 +6,7 @@ get_recipe("ofd-cifar10-wrn28_4-wrn16_2", "laptop")
 from dataclasses import asdict
 
 from distill_lib.data.augment import Augment
+from distill_lib.data.image_folders import ResizedCrop
 from distill_lib.errors import DistillError, unknown_name
 from distill_lib.recipes import cifar, cifar_small, fashion
 from distill_lib.recipes.recipe import (
@@ -79,7 +80,7 @@ def recipe_from_dict(data: dict) -> Recipe:
     try:
         nested = {
             "terms": tuple(spec_from_dict(_tuples(term)) for term in data["terms"]),
-            "augment": data["augment"] and Augment(**_tuples(data["augment"])),
+            "augment": data["augment"] and _augment(_tuples(data["augment"])),
             "optim": Optim(**_tuples(data["optim"])),
             "published": tuple(Published(**p) for p in data["published"]),
         }
@@ -88,6 +89,10 @@ def recipe_from_dict(data: dict) -> Recipe:
         raise DistillError(
             f"the record's recipe cannot be read by this version: {error}"
         ) from error
+
+
+def _augment(values: dict) -> Augment | ResizedCrop:
+    return ResizedCrop(**values) if "scale" in values else Augment(**values)
 
 
 def _tuples(value):

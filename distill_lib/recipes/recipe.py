@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from distill_lib.data.augment import Augment
+from distill_lib.data.image_folders import ResizedCrop
 from distill_lib.errors import DistillError
 from distill_lib.recipes.specs import (  # noqa: F401 - a recipe and its terms in one import
     AT,
@@ -69,7 +70,7 @@ class Recipe:
     """The teacher's network, where `teacher` is a bare file."""
     teacher_mode: Literal["eval", "train"] = "eval"
     """Batch norms of the teacher: running statistics (eval) or the batch's (train)."""
-    augment: Augment | None = None
+    augment: Augment | ResizedCrop | None = None
     """Crop, flip and normalisation; the data set's own if none is given."""
     image_size: int = 32
     train_limit: int | None = None

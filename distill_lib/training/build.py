@@ -44,13 +44,7 @@ def build(
             fit together.
     """
     if data is None:
-        data = load_data(
-            recipe.data,
-            augment=recipe.augment,
-            device=device,
-            train_limit=recipe.train_limit,
-            image_size=recipe.image_size,
-        )
+        data = load_recipe_data(recipe, device)
     if data.device.type != torch.device(device).type:
         raise DistillError(
             f"data set {data.name!r} is on {data.device}, the training runs on {device}.\n"
@@ -87,6 +81,22 @@ def build(
             _check_classes(role, model, data, recipe.image_size)
     distiller.to(device, memory_format=torch.channels_last)
     return Parts(data, distiller, teacher_run)
+
+
+def load_recipe_data(recipe: Recipe, device: torch.device | str = "cpu") -> ImageData:
+    """The data set that a recipe names, with its augmentation, size and limit.
+
+    Raises:
+        DistillError: the name or a setting does not fit.
+        DataError: the set is not on this machine, or is damaged.
+    """
+    return load_data(
+        recipe.data,
+        augment=recipe.augment,
+        device=device,
+        train_limit=recipe.train_limit,
+        image_size=recipe.image_size,
+    )
 
 
 def _check_classes(role: str, model: nn.Module, data: ImageData, image_size: int) -> None:

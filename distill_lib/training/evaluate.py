@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from distill_lib.data import SmallImages
+from distill_lib.data import ImageData
 from distill_lib.training import distributed
 from distill_lib.training.precision import Precision, choose_precision
 
@@ -12,7 +12,7 @@ from distill_lib.training.precision import Precision, choose_precision
 @torch.inference_mode()
 def evaluate(
     model: nn.Module,
-    data: SmallImages,
+    data: ImageData,
     *,
     precision: Precision | None = None,
     batch_size: int = 500,

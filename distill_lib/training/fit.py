@@ -11,7 +11,8 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from distill_lib.data import SmallImages
+from distill_lib.data import ImageData
+from distill_lib.data.image_files import summary_of
 from distill_lib.distiller import Distiller
 from distill_lib.errors import DistillError
 from distill_lib.recipes import Optim, Recipe
@@ -32,7 +33,7 @@ def fit(
     *,
     teacher: nn.Module | None = None,
     student: nn.Module | None = None,
-    data: SmallImages | None = None,
+    data: ImageData | None = None,
     out: Path | str | None = None,
     device: str = "auto",
     fresh: bool = False,
@@ -184,6 +185,7 @@ def _train(
                 guard.before_checkpoint(distiller, state.epoch, state.step)
                 if state.batch == steps:
                     state.end_epoch(data, precision, rate)
+                    _note_odd_images(record, data)
                 if stopping:
                     record.status, record.reason = "interrupted", f"signal {stop.signal}"
                 state.save(record)
@@ -204,6 +206,15 @@ def _bar(recipe: Recipe, state: RunState, steps: int, shown: bool) -> Progress:
     label = f"{recipe.name} {state.epoch}/{recipe.epochs}"
     shown = shown and distributed.rank() == 0 and recipe.budget != "smoke"
     return Progress(steps, label, done=state.batch, shown=shown)
+
+
+def _note_odd_images(record: RunRecord, data: ImageData) -> None:
+    """List in the record which image files were converted or left out, in any process."""
+    odd = {
+        file: what for found in distributed.gather(data.odd_images) for file, what in found.items()
+    }
+    if odd:
+        record.summary["odd_images"] = summary_of(odd)
 
 
 def _finish(record: RunRecord, distiller: Distiller, state: RunState) -> None:

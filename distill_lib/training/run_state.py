@@ -5,7 +5,7 @@ import time
 
 import torch
 
-from distill_lib.data import SmallImages
+from distill_lib.data import ImageData
 from distill_lib.distiller import Distiller, Step
 from distill_lib.files import remove_temporaries
 from distill_lib.records import RunRecord
@@ -108,7 +108,7 @@ class RunState:
         self.step += 1
         self.batch += 1
 
-    def end_epoch(self, data: SmallImages, precision: Precision, rate: float) -> None:
+    def end_epoch(self, data: ImageData, precision: Precision, rate: float) -> None:
         """Evaluate, note the epoch's metrics, and turn to the next epoch."""
         started = time.perf_counter()
         student = self._trained["distiller"].student
