@@ -40,17 +40,27 @@ def loss_plane(
         teacher, student, loss, cmap="viridis", vmin=0, vmax=highest, shading="nearest"
     )
     if dead is not None:
-        ax.contourf(
-            teacher, student, dead.float(), levels=[0.5, 1.5], colors="none", hatches=["///"]
+        corner = ax.contourf(
+            teacher, student, dead.float(), levels=[0.5, 1.5], colors="none", hatches=["//"]
         )
+        corner.set_edgecolor("white")  # of the hatching
+        corner.set_linewidth(0)
         ax.contour(teacher, student, dead.float(), levels=[0.5], colors="white", linewidths=1)
     step = max(1, len(teacher) // 9)
     at = np.ix_(range(step // 2, len(student), step), range(step // 2, len(teacher), step))
     push = -gradient.numpy()[at]
     x, y = np.meshgrid(teacher[step // 2 :: step], student[step // 2 :: step])
-    arrow = {"angles": "xy", "scale_units": "xy", "scale": 14, "width": 0.009, "color": "white"}
+    arrow = {"angles": "xy", "scale_units": "xy", "scale": 18, "width": 0.009, "color": "white"}
     moves = push != 0
-    ax.quiver(x[moves], y[moves], np.zeros(moves.sum()), push[moves], edgecolor="black", **arrow)
+    ax.quiver(
+        x[moves],
+        y[moves],
+        np.zeros(moves.sum()),
+        push[moves],
+        edgecolor="black",
+        linewidth=0.6,
+        **arrow,
+    )
     ax.axhline(0, color="white", linewidth=0.8)
     ax.axvline(0, color="white", linewidth=0.8)
     ax.set(xlabel="teacher", ylabel="student", aspect="equal")
@@ -107,6 +117,5 @@ def region_bars(ax: Axes, shares: Mapping[str, Sequence[float]]) -> None:
         ax.bar_label(bars, texts, label_type="center", fontsize="small", bbox=box)
         left += widths
     ax.set_yticks(range(len(shares)), list(shares))
-    ax.invert_yaxis()
     ax.grid(visible=False)
-    ax.set_xlim(0, 100)
+    ax.set(xlim=(0, 100), ylim=(len(shares) - 0.5, -0.5))  # the first bar on top

@@ -124,27 +124,29 @@ def feature_distributions(
         ax: where to draw.
         features: teacher, plain, ofd, … -> any shape; the teacher's is filled.
         limits: range of the values; the same in panels that are compared.
-        top: end of the y axis, in per cent; a bar that is higher is cut off and written out.
+        top: end of the y axis, in per cent; where zeros go beyond, their share is written out.
     """
     import seaborn
 
-    for i, (network, values) in enumerate(features.items()):
+    zeros = {}
+    for network, values in features.items():
         flat = values.detach().float().flatten().cpu().numpy()
-        style = {"element": "step", "fill": network == "teacher", "linestyle": DASHES[network]}
         seaborn.histplot(
             x=flat[:: max(1, len(flat) // 200_000)],
             bins=np.linspace(*limits, 41),
             stat="percent",
+            element="step",
+            fill=network == "teacher",
             color=COLOURS[network],
-            label=LABELS[network],
+            linestyle=DASHES[network],
             linewidth=1.6,
+            label=LABELS[network],
             ax=ax,
-            **style,
         )
-        zeros = 100 * float((values == 0).float().mean())
-        if zeros > top:
-            text = f"{LABELS[network]}: {zeros:.0f} % are exactly 0"
-            place = (0.97, 0.95 - 0.11 * i)
-            ax.text(*place, text, transform=ax.transAxes, ha="right", va="top", fontsize="small")
+        zeros[network] = 100 * float((values == 0).float().mean())
+    if max(zeros.values()) > top:
+        lines = [f"{LABELS[network]}: {share:.0f} %" for network, share in zeros.items()]
+        text = "\n".join(["exactly 0", *lines])
+        ax.text(0.04, 0.94, text, transform=ax.transAxes, va="top", fontsize="small")
     ax.axvline(0, color="black", linewidth=0.6)
     ax.set(xlim=limits, ylim=(0, top), xlabel="value", ylabel="share of values (%)")
