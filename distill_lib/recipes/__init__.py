@@ -8,7 +8,7 @@ from dataclasses import asdict
 from distill_lib.data.augment import Augment
 from distill_lib.data.image_folders import ResizedCrop
 from distill_lib.errors import DistillError, unknown_name
-from distill_lib.recipes import cifar, cifar_small, fashion
+from distill_lib.recipes import cifar, cifar100, cifar_small, fashion, imagenet
 from distill_lib.recipes.recipe import (
     BUDGETS,
     Budget,
@@ -30,8 +30,15 @@ from distill_lib.recipes.specs import (
     spec_from_dict,
 )
 
-RECIPES: dict[str, dict[str, Recipe]] = fashion.RECIPES | cifar.RECIPES | cifar_small.RECIPES
+RECIPES: dict[str, dict[str, Recipe]] = (
+    fashion.RECIPES | cifar.RECIPES | cifar_small.RECIPES | cifar100.RECIPES | imagenet.RECIPES
+)
 """Recipe name -> budget -> recipe."""
+SUITES: dict[str, tuple[str, ...]] = {
+    "seed2": ("plain-imagenet-resnet34", *imagenet.SEED2_ROWS),
+    "small-pair": tuple(cifar_small.RECIPES),
+}
+"""Tables that `train` runs from one command: their recipes, a teacher before its students."""
 
 
 def get_recipe(name: str, budget: Budget = "paper") -> Recipe:
@@ -128,6 +135,7 @@ __all__ = [
     "KD",
     "OFD",
     "RECIPES",
+    "SUITES",
     "RKD",
     "Budget",
     "Hint",

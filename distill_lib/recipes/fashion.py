@@ -1,9 +1,9 @@
-"""The embedded Fashion-MNIST subset: the demo's teacher and its three students."""
+"""The embedded Fashion-MNIST subset: the demo's teacher and students, and CD's."""
 
 from dataclasses import replace
 
 from distill_lib.data.augment import FASHION_AUGMENT
-from distill_lib.recipes.recipe import CE, KD, OFD, Optim, Recipe
+from distill_lib.recipes.recipe import CD, CE, GKD, KD, OFD, Optim, Recipe
 
 SMALL = Recipe(
     name="",
@@ -41,6 +41,20 @@ STUDENTS = (
         terms=(CE(), OFD(weight=1e-3)),
     ),
 )
+CHANNEL_STUDENTS = (
+    replace(
+        SMALL,
+        name="cd-fashion-wrn16_2-wrn10_1",
+        teacher=TEACHER.name,
+        terms=(CE(), CD()),
+    ),
+    replace(
+        SMALL,
+        name="cd_gkd-fashion-wrn16_2-wrn10_1",
+        teacher=TEACHER.name,
+        terms=(CE(), GKD(weight=0.1), CD()),
+    ),
+)
 
 
 def _budgets(laptop: Recipe, paper_epochs: int) -> dict[str, Recipe]:
@@ -54,5 +68,5 @@ def _budgets(laptop: Recipe, paper_epochs: int) -> dict[str, Recipe]:
 
 RECIPES = {
     TEACHER.name: _budgets(TEACHER, 60) | {"smoke": SMOKE_TEACHER},
-    **{student.name: _budgets(student, 30) for student in STUDENTS},
+    **{student.name: _budgets(student, 30) for student in (*STUDENTS, *CHANNEL_STUDENTS)},
 }

@@ -7,6 +7,10 @@ from typing import ClassVar, Literal, get_args
 from distill_lib import terms
 from distill_lib.losses.relational import ANGLE_WEIGHT, DISTANCE_WEIGHT
 from distill_lib.schedules import Decay
+from distill_lib.taps import Tap
+
+OPTIONAL = ("decay", "teacher_taps", "student_taps")
+"""Fields that a record leaves out where they are None."""
 
 
 @dataclass(frozen=True)
@@ -20,19 +24,45 @@ class Spec:
 
     def build(self, epochs: int) -> terms.Term:
         """The term, for a run of so many epochs."""
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "decay"}
+        values = self._settings()
         if self.decay is not None:
             values["schedule"] = partial(
                 self.decay.factor_at, epochs=epochs, is_feature_loss=self.term.is_feature_loss
             )
         return self.term(**values)
 
+    def _settings(self) -> dict:
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "decay"}
+
     def as_dict(self) -> dict:
         """Plain data with the term's name, from which `spec_from_dict` makes the spec again."""
         values = asdict(self)
-        if self.decay is None:
-            del values["decay"]
+        absent = [name for name in OPTIONAL if name in values and values[name] is None]
+        for name in absent:
+            del values[name]
         return {"term": self.term.name, **values}
+
+
+@dataclass(frozen=True)
+class FeatureSpec(Spec):
+    """A term that compares features: where they are read, if `find_taps` is not to say it.
+
+    A tap is a module's name, such as "layer3.5.relu", and ":pre" or ":post" where that is not the
+    term's own side.
+    """
+
+    teacher_taps: tuple[str, ...] | None = field(default=None, kw_only=True)
+    student_taps: tuple[str, ...] | None = field(default=None, kw_only=True)
+
+    def _settings(self) -> dict:
+        named = {role: self._taps(getattr(self, role)) for role in ("teacher_taps", "student_taps")}
+        return super()._settings() | named
+
+    def _taps(self, names: tuple[str, ...] | None) -> list[Tap] | None:
+        if names is None:
+            return None
+        split = (name.partition(":") for name in names)
+        return [Tap(module, side or self.term.position) for module, _, side in split]
 
 
 @dataclass(frozen=True)
@@ -78,7 +108,7 @@ class DKD(Spec):
 
 
 @dataclass(frozen=True)
-class OFD(Spec):
+class OFD(FeatureSpec):
     """Overhaul loss; weight 1/1000 for 32x32 images, 1/10000 for 224 (OFD authors' code)."""
 
     weight: float = 1e-3
@@ -89,7 +119,7 @@ class OFD(Spec):
 
 
 @dataclass(frozen=True)
-class CD(Spec):
+class CD(FeatureSpec):
     """Channel distillation; weight 6 (CD authors' code)."""
 
     weight: float = 6.0
@@ -98,7 +128,7 @@ class CD(Spec):
 
 
 @dataclass(frozen=True)
-class AT(Spec):
+class AT(FeatureSpec):
     """Attention transfer; weight 1000 is RepDistiller's."""
 
     weight: float = 1000.0
@@ -107,7 +137,7 @@ class AT(Spec):
 
 
 @dataclass(frozen=True)
-class Hint(Spec):
+class Hint(FeatureSpec):
     """FitNets' hint at the middle tap; weight 100 is RepDistiller's."""
 
     weight: float = 100.0
@@ -116,7 +146,7 @@ class Hint(Spec):
 
 
 @dataclass(frozen=True)
-class RKD(Spec):
+class RKD(FeatureSpec):
     """Relational KD; 25 and 50 are the paper's."""
 
     weight: float = 1.0
