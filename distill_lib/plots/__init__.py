@@ -20,6 +20,7 @@ from distill_lib.plots.partial_l2 import REGIONS, loss_plane, pair_density, regi
 from distill_lib.plots.soft_targets import (
     class_bars,
     gradient_sizes,
+    ranking_places,
     similarity_matrix,
     softening,
 )
@@ -73,6 +74,7 @@ __all__ = [
     "overhaul_road",
     "overlap",
     "pair_density",
+    "ranking_places",
     "region_bars",
     "relu_strip",
     "relu_variants",

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullLocator
 
 from distill_lib.plots.style import COLOURS, LABELS, MARKERS
 
@@ -38,8 +39,8 @@ def network_strip(ax: Axes, channels: Sequence[int], sizes: Sequence[int]) -> No
     """
     shades = dict(zip(sorted(set(sizes)), plt.colormaps["viridis"]([0.15, 0.5, 0.85]), strict=True))
     hatches = dict(zip(shades, ("xxx", "//", ""), strict=True))
-    for i, (height, size) in enumerate(zip(channels, sizes, strict=True)):
-        new = i == 0 or size != sizes[i - 1]
+    named = set()
+    for i, (height, size) in enumerate(zip(channels, sizes, strict=True), start=1):
         ax.bar(
             i,
             height,
@@ -48,8 +49,9 @@ def network_strip(ax: Axes, channels: Sequence[int], sizes: Sequence[int]) -> No
             hatch=hatches[size],
             edgecolor="white",
             linewidth=0,
-            label=f"{size}x{size} pixels" if new else None,
+            label=None if size in named else f"{size}x{size} pixels",
         )
+        named.add(size)
     ax.set(xlabel="3x3 convolutions, in order", ylabel="channels")
     ax.xaxis.get_major_locator().set_params(integer=True)
 
@@ -69,7 +71,7 @@ def cost_shares(ax: Axes, shares: Mapping[str, Sequence[float]], parts: Sequence
         values = [100 * cost[i] for cost in shares.values()]
         style = {"color": colours[i], "hatch": hatches[i], "edgecolor": "white", "linewidth": 0}
         bars = ax.barh(list(shares), values, left=left, height=0.6, label=part, **style)
-        texts = [f"{value:.0f} %" if value > 5 else "" for value in values]
+        texts = [f"{value:.0f} %" if value > 3 else "" for value in values]
         box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
         ax.bar_label(bars, texts, label_type="center", bbox=box)
         left = [start + value for start, value in zip(left, values, strict=True)]
@@ -87,6 +89,7 @@ def cost_accuracy(ax: Axes, points: Sequence[NetworkPoint], *, filled: bool = Tr
         filled: our own numbers are filled, published ones hollow.
     """
     teacher = next((point for point in points if point.method == "teacher"), None)
+    named = set()
     for point in points:
         colour = COLOURS[point.method]
         if teacher is not None and point.method not in ("teacher", "plain"):
@@ -100,17 +103,20 @@ def cost_accuracy(ax: Axes, points: Sequence[NetworkPoint], *, filled: bool = Tr
             color=colour,
             markerfacecolor=colour if filled else "white",
             markeredgewidth=1.8,
-            markersize=8,
+            markersize=10 if point.method == "plain" else 8,  # seen behind another mark
             linestyle="none",
-            label=LABELS[point.method],
+            label=LABELS[point.method] if point.method not in named else None,
         )
+        named.add(point.method)
     for network, parameters in sorted({(p.network, p.parameters) for p in points}):
-        lowest = min(point.top1 for point in points if point.network == network)
-        place = {"xytext": (0, -9), "textcoords": "offset points", "ha": "center", "va": "top"}
+        lowest = min(p.top1 for p in points if p.network == network)
+        above = teacher is not None and network == teacher.network  # arrows leave downwards
+        place = {"xytext": (0, 9 if above else -9), "va": "bottom" if above else "top"}
+        place |= {"textcoords": "offset points", "ha": "center"}
         ax.annotate(network, (parameters, lowest), **place)
     ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter(lambda parameters, _: f"{parameters / 1e6:g} M")
+    ax.xaxis.set_minor_locator(NullLocator())
     ax.margins(x=0.25, y=0.25)
     ax.set(xlabel="parameters (log scale)", ylabel="top-1 on test images (%)")
-    handles, labels = ax.get_legend_handles_labels()
-    first = {label: handle for handle, label in zip(handles, labels, strict=True)}
-    ax.legend(first.values(), first, loc="lower right")

@@ -27,9 +27,10 @@ def class_bars(ax: Axes, probabilities: Tensor, classes: Sequence[str], *, label
     texts = [f"{value:.2f}" if value >= 0.05 else "" for value in probabilities.tolist()]
     ax.bar_label(bars, texts, padding=3, fontsize=8)
     ax.set_yticks(range(len(classes)), classes)
-    ax.invert_yaxis()
     ax.grid(visible=False)
-    ax.set(xlabel="probability", xlim=(0, 1.15), xticks=(0, 0.5, 1))
+    ax.set(
+        xlabel="probability", xlim=(0, 1.15), xticks=(0, 0.5, 1), ylim=(len(classes) - 0.5, -0.5)
+    )
 
 
 def similarity_matrix(
@@ -85,6 +86,26 @@ def softening(
     ax.set_xticks(ticks, ticks)
     ax.set(xlabel="temperature T (log scale)", ylabel="probability", ylim=(0, 1))
     ax.legend(loc="upper right")
+
+
+def ranking_places(ax: Axes, shares: Tensor, groups: Sequence[str]) -> None:
+    """At which place of a network's ranking a class stands, for groups of images.
+
+    Args:
+        ax: where to draw.
+        shares: (G, K), the share of a group's images for which it stands at place 1, …, K.
+        groups: names of the G groups.
+    """
+    percent = 100 * shares
+    ax.imshow(percent.numpy(force=True), cmap="viridis", vmin=0, vmax=100, aspect="auto")
+    for (row, column), value in np.ndenumerate(percent.numpy(force=True)):
+        if value >= 0.5:
+            colour = "black" if value > 60 else "white"
+            ax.text(column, row, f"{value:.0f}", ha="center", va="center", color=colour)
+    places = range(shares.shape[1])
+    ax.set_xticks(places, [str(place + 1) for place in places])
+    ax.set_yticks(range(len(groups)), groups)
+    ax.grid(visible=False)
 
 
 def gradient_sizes(
