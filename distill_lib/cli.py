@@ -1,25 +1,23 @@
 """The command line: every command calls what notebooks call, and has no logic of its own."""
 
 import argparse
-import dataclasses
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from distill_lib.cli_train import run_train
 from distill_lib.errors import DistillError
-from distill_lib.recipes import BUDGETS, RECIPES, Recipe, as_dict, flatten, get_recipe
-from distill_lib.records import RunRecord, find_records, finished_run, load_record
+from distill_lib.paths import relative
+from distill_lib.recipes import BUDGETS, RECIPES, SUITES, as_dict, get_recipe
+from distill_lib.records import RunRecord, find_records, load_record
 from distill_lib.tables import markdown_table
-
-INTERRUPTED_BY = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 if it went well, 2 after bad input, 128 + signal if interrupted."""
     parser = _parser()
     known, rest = parser.parse_known_args(arguments)
-    if rest and known.command is not _train:
+    if rest and known.command is not run_train:
         parser.error(f"unknown arguments: {' '.join(rest)}")
     try:
         return known.command(known, rest) or 0
@@ -48,12 +46,13 @@ def _parser() -> argparse.ArgumentParser:
 
     train = command(
         "train",
-        _train,
+        run_train,
         "train a recipe, resume it, or report its finished run",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         add_help=False,
+        usage="python -m distill_lib train RECIPE ... [options] [--<field of it> VALUE ...]\n"
+        f"  RECIPE: a name of `list`, or a suite: {', '.join(SUITES)}",
     )
-    train.add_argument("recipe", nargs="?", help="a name of `list`")
     train.add_argument("--budget", choices=BUDGETS, default="laptop")
     train.add_argument("--out", type=Path, metavar="DIR", help="the run's folder")
     _device(train)
@@ -61,6 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--with-teacher", action="store_true", help="first train the teacher too")
     train.add_argument("--untrained-teacher", action="store_true", help="accept an untrained one")
     train.add_argument("--compile", action="store_true", help="run through torch.compile")
+    train.add_argument("--loss-list", type=Path, metavar="FILE", help="terms as CD's configuration")
+    train.add_argument("--terms", help="such as ofd,kd: with --teacher, --student and --data")
     train.add_argument("-h", "--help", action="store_true")
     train.set_defaults(parser=train)
 
@@ -99,7 +100,7 @@ def _demo(known: argparse.Namespace, rest: list[str]) -> int:
     from distill_lib.demo import run_demo
 
     table, figure = run_demo(budget=known.budget, device=known.device, fresh=known.fresh)
-    print(f"\n{table}\n\nFigure: {_relative(figure)}")
+    print(f"\n{table}\n\nFigure: {relative(figure)}")
     return 0
 
 
@@ -116,77 +117,6 @@ def _list(known: argparse.Namespace, rest: list[str]) -> int:
     header = ("recipe", "data", "teacher", "student", "epochs s/l/p", "published top-1/5 (%)")
     print(markdown_table(header, rows))
     return 0
-
-
-def _train(known: argparse.Namespace, rest: list[str]) -> int:
-    if known.help or known.recipe is None:
-        known.parser.epilog = _train_epilog(known.recipe, known.budget)
-        known.parser.print_help()
-        return 0 if known.help else 2
-    from distill_lib.training import fit
-
-    recipe = _overridden(get_recipe(known.recipe, known.budget), rest)
-    if known.with_teacher and recipe.teacher in RECIPES and finished_run(recipe.teacher) is None:
-        teacher = fit(get_recipe(recipe.teacher, known.budget), device=known.device)
-        if teacher.status == "interrupted":
-            return _interrupted(teacher)
-    record = fit(
-        recipe,
-        out=known.out,
-        device=known.device,
-        fresh=known.fresh,
-        compile=known.compile,
-        untrained_teacher=known.untrained_teacher,
-    )
-    if record.status == "interrupted":
-        return _interrupted(record)
-    last, best = record.last, record.best
-    print(
-        f"{record.name}: top-1 {last['top1']:.2f} % after the last epoch ({last['epoch']}), "
-        f"{best['top1']:.2f} % after the best ({best['epoch']})\n"
-        f"{_relative(record.path)}"
-    )
-    return 0
-
-
-def _interrupted(record: RunRecord) -> int:
-    print(f"interrupted; the same command goes on from the checkpoint in {_relative(record.path)}")
-    return INTERRUPTED_BY.get(int(record.reason.split()[-1]), 75)
-
-
-def _overridden(recipe: Recipe, arguments: list[str]) -> Recipe:
-    """The recipe with fields set on the command line, such as `--optim.lr 0.05`."""
-    if not arguments:
-        return recipe
-    import tyro
-
-    changed = tyro.cli(
-        Recipe,
-        default=recipe,
-        args=arguments,
-        prog=f"python -m distill_lib train {recipe.name}",
-        config=(tyro.conf.AvoidSubcommands,),
-    )
-    return dataclasses.replace(changed, name=recipe.name, budget=recipe.budget)
-
-
-def _train_epilog(name: str | None, budget: str) -> str:
-    """Every field of the recipe that can be set, a few to the line."""
-    recipe = get_recipe(name or "ofd-cifar10-wrn28_4-wrn16_2", budget)
-    values = flatten(as_dict(recipe))
-    skipped = ("name", "budget", "paper", "note", "published", "data_digest")
-    shown = [
-        f"--{key} {' '.join(map(str, value)) if isinstance(value, list) else value}"
-        for key, value in values.items()
-        if key.split(".")[0] not in skipped and not key.endswith(".term")
-    ]
-    lines, line = [], " "
-    for item in shown:
-        if len(line) + len(item) > 96:
-            lines.append(line)
-            line = " "
-        line += f" {item}"
-    return "\n".join([f"fields of {recipe.name} at {budget}, and their values:", *lines, line])
 
 
 def _test(known: argparse.Namespace, rest: list[str]) -> int:
@@ -225,7 +155,7 @@ def _report(known: argparse.Namespace, rest: list[str]) -> int:
             raise DistillError(f"{folder} is no folder; expected a run, or a folder of runs.")
     table, files = write_report(find_records(*known.runs), known.out or paths.runs_dir())
     print(table)
-    print(f"\n{', '.join(_relative(file) for file in files)}")
+    print(f"\n{', '.join(relative(file) for file in files)}")
     return 0
 
 
@@ -268,7 +198,7 @@ def _check_data(name: str) -> int:
 def _publish(known: argparse.Namespace, rest: list[str]) -> int:
     from distill_lib.publish import publish
 
-    print(_relative(publish(load_record(known.run), weights=known.weights).path))
+    print(relative(publish(load_record(known.run), weights=known.weights).path))
     return 0
 
 
@@ -278,11 +208,3 @@ def _doctor(known: argparse.Namespace, rest: list[str]) -> int:
     lines, well = examine(known.device)
     print("\n".join(lines))
     return 0 if well else 1
-
-
-def _relative(path: Path) -> str:
-    """A path as the person in this folder would type it."""
-    try:
-        return str(path.resolve().relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from distill_lib.errors import DistillError
 from distill_lib.taps import BATCH_NORMS, TapReader, unwrap
-from distill_lib.terms import Outputs, Overhaul, Term
+from distill_lib.terms import FeatureTerm, Outputs, Overhaul, Term
 
 TeacherMode = Literal["eval", "train"]
 
@@ -186,6 +186,11 @@ class Distiller(nn.Module):
 
     def _overhaul_terms(self) -> Iterator[Overhaul]:
         return (term for term in self.terms if isinstance(term, Overhaul))
+
+    def describe_taps(self) -> str:
+        """Which features each term compares, and which it leaves out, a line each."""
+        terms = (term for term in self.terms if isinstance(term, FeatureTerm))
+        return "\n".join(term.describe_taps() for term in terms)
 
     @torch.no_grad()
     def explain(self, images: Tensor) -> str:

@@ -30,3 +30,11 @@ def extra_data_root() -> Path | None:
     """The one further place where data is looked for, only read: `DISTILL_DATA`."""
     root = os.environ.get("DISTILL_DATA")
     return Path(root) if root else None
+
+
+def relative(path: Path) -> str:
+    """A path as the person in the working directory would type it."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

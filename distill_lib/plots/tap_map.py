@@ -51,15 +51,15 @@ def tap_map(
         x = depth[last[tap.relu]]
         label = "chosen by find_taps" if i == 0 else None
         ax.plot(x, tap.stride, "v", color=COLOURS["teacher"], markersize=9, label=label)
-        ax.annotate(
-            str(tap.channels),
-            (x, tap.stride),
-            (-6, 4),
-            textcoords="offset points",
-            ha="right",
-            color=COLOURS["teacher"],
-            fontsize=8,
-        )
+        place, side = ((-6, 4), "right") if x > 15 else ((7, -8), "left")
+        look = {"color": COLOURS["teacher"], "fontsize": 8, "ha": side}
+        text = str(tap.channels)
+        ax.annotate(text, (x, tap.stride), place, textcoords="offset points", **look)
     ax.set_yscale("log", base=2)
     ax.set_yticks([1, 2, 4, 8, 16, 32], ["1", "2", "4", "8", "16", "32"])
-    ax.set(xlim=(0, 103), ylim=(0.8, 60), xlabel="depth (% of calls)", ylabel="stride (log)")
+    ax.set(
+        xlim=(0, 103),
+        ylim=(0.8, 60),
+        xlabel="depth (% of calls)",
+        ylabel="stride (log)",
+    )

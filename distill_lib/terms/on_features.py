@@ -69,6 +69,18 @@ class FeatureTerm(Term):
             return teacher, student, []
         return match_taps(teacher, student)
 
+    def describe_taps(self) -> str:
+        """Which features are compared and which are left out, a line each."""
+        lines = [
+            f"{self.name}: teacher's {teacher} -> student's {student} (stride {teacher.stride})"
+            for teacher, student in zip(self.teacher_taps, self.student_taps, strict=True)
+        ]
+        lines += [
+            f"{self.name}: left out {whose}'s {tap} (stride {tap.stride})"
+            for whose, tap in self.dropped_taps
+        ]
+        return "\n".join(lines)
+
     def build_connector(self, student_channels: int, teacher_channels: int) -> nn.Module:
         """What the student's features go through; nothing unless a subclass says so."""
         return nn.Identity()

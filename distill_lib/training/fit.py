@@ -78,6 +78,8 @@ def fit(
         if distributed.rank() == 0:
             distributed.barrier()
         record = new_record(recipe, parts, precision, out)
+        if _shown(recipe, progress) and (taps := parts.distiller.describe_taps()):
+            print(taps)
         with _random_state_of(recipe.seed, chosen):
             if distributed.rank():
                 return _train(recipe, parts, record, precision, progress=False, compile=compile)
@@ -204,8 +206,11 @@ def _is_due(every: int, step: int) -> bool:
 
 def _bar(recipe: Recipe, state: RunState, steps: int, shown: bool) -> Progress:
     label = f"{recipe.name} {state.epoch}/{recipe.epochs}"
-    shown = shown and distributed.rank() == 0 and recipe.budget != "smoke"
-    return Progress(steps, label, done=state.batch, shown=shown)
+    return Progress(steps, label, done=state.batch, shown=_shown(recipe, shown))
+
+
+def _shown(recipe: Recipe, wanted: bool) -> bool:
+    return wanted and distributed.rank() == 0 and recipe.budget != "smoke"
 
 
 def _note_odd_images(record: RunRecord, data: ImageData) -> None:
