@@ -14,7 +14,9 @@ from distill_lib import paths
 from docs import npm
 
 MINUTES = 60_000
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 NEEDED = {  # what is missing: how to get it
     "Chromium": CHROMIUM,
     "playwright (extra [browser])": importlib.util.find_spec("playwright"),

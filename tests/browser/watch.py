@@ -34,7 +34,7 @@ class Watch:
 
     def __init__(self, context: "BrowserContext", own: re.Pattern = OWN):
         self.problems: list[str] = []
-        self.page: "Page" = context.new_page()
+        self.page: Page = context.new_page()
         self.page.on("request", lambda r: self._note(not own.match(r.url), "foreign", r.url))
         self.page.on("requestfailed", lambda r: self._note(True, "failed", r.url))
         self.page.on("response", lambda r: self._note(r.status >= 400, r.status, r.url))

@@ -5,16 +5,19 @@ from dataclasses import fields, replace
 
 import pytest
 import torch
+import torchvision
 
 from distill_lib import paths
-from distill_lib.data import load_data
+from distill_lib.data import SmallImages, load_data
 from distill_lib.errors import DistillError
+from distill_lib.loss_list import terms_from_loss_list
 from distill_lib.models import build_model
 from distill_lib.recipes import (
     BUDGETS,
     CE,
     OFD,
     RECIPES,
+    SUITES,
     Optim,
     Recipe,
     as_dict,
@@ -25,7 +28,7 @@ from distill_lib.recipes import (
 )
 from distill_lib.recipes.recipe import FREE, IDENTITY
 from distill_lib.training.build import build
-from distill_lib.training.fit import learning_rate
+from distill_lib.training.fit import fit, learning_rate
 
 ALL = [(name, budget) for name in RECIPES for budget in BUDGETS]
 OFD_NAME, PLAIN_NAME = "ofd-cifar10-wrn28_4-wrn16_2", "plain-cifar10-wrn16_2"
@@ -33,25 +36,32 @@ OFD_NAME, PLAIN_NAME = "ofd-cifar10-wrn28_4-wrn16_2", "plain-cifar10-wrn16_2"
 
 @pytest.fixture(scope="module")
 def smoke_data():
+    """A hundred training and two hundred test images of the embedded set."""
     recipe = get_recipe("plain-fashion-wrn10_1", "smoke")
-    return load_data(
-        recipe.data, augment=recipe.augment, device="cpu", train_limit=recipe.train_limit
+    whole = load_data(recipe.data, train_limit=100)
+    return SmallImages(
+        whole.name,
+        whole.classes,
+        train=(whole.train_images, whole.train_labels),
+        test=(whole.test_images[::10], whole.test_labels[::10]),
+        augment=recipe.augment,
     )
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_every_recipe_is_built_at_smoke(name, smoke_data, tmp_path, monkeypatch):
+def test_every_recipe_runs_at_smoke(name, smoke_data, tmp_path, monkeypatch):
     # The teacher is the shipped one: runs of this machine are not looked at.
     monkeypatch.setattr(paths, "runs_dir", lambda: tmp_path)
     recipe = get_recipe(name, "smoke")
     assert recipe.data == smoke_data.name
-    assert recipe.train_limit == smoke_data.num_train
     before = torch.get_rng_state()
-    parts = build(recipe, data=smoke_data)
+    record = fit(recipe, data=smoke_data, progress=False)
     assert torch.equal(torch.get_rng_state(), before)
-    assert [term.name for term in parts.distiller.terms] == [s.term.name for s in recipe.terms]
-    assert (parts.distiller.teacher is not None) == recipe.needs_teacher
-    assert (parts.teacher_run is not None) == recipe.needs_teacher
+    assert record.status == "finished"
+    terms = [spec.term.name for spec in recipe.terms]
+    assert set(record.last["train"]) == {*terms, "sum"}
+    assert (record.distiller.teacher is not None) == recipe.needs_teacher
+    assert ("teacher" in record.summary) == recipe.needs_teacher
 
 
 def test_an_untrained_teacher_and_the_student_come_from_the_seed(smoke_data):
@@ -72,9 +82,12 @@ def test_a_recipe_is_named_and_its_parts_exist(name, budget):
     with torch.device("meta"):
         build_model(recipe.student, 10)
     if recipe.needs_teacher:
-        teacher = get_recipe(recipe.teacher, budget)
-        assert teacher.data == recipe.data
-        assert not teacher.needs_teacher
+        if recipe.teacher.startswith("weights:"):
+            assert torchvision.models.get_weight(recipe.teacher.removeprefix("weights:"))
+        else:
+            teacher = get_recipe(recipe.teacher, budget)
+            assert (teacher.data, teacher.image_size) == (recipe.data, recipe.image_size)
+            assert not teacher.needs_teacher
     else:
         assert recipe.teacher is None
 
@@ -214,3 +227,75 @@ def test_flatten_names_nested_values():
         "c.0.d": 3,
         "c.1.d": 4,
     }
+
+
+SEED2 = {  # the seed's table: row -> top-1 and top-5 error, each run
+    "ResNet18-B": [(30.43, 10.76)],
+    "ResNet18.at": [(29.30, 10.00)],
+    "s_resnet18.t_resnet34.kd.ce": [(29.50, 9.52)],
+    "s_resnet18.t_resnet34.cd.ce": [(28.38, 9.48)],
+    "s_resnet18.t_resnet34.cd.ce.lrdv1": [(28.36, 9.39), (28.34, 9.41)],
+    "s_resnet18.t_resnet34.cd.ce.lrdv2": [(28.09, 9.34), (28.00, 9.27)],
+    "s_resnet18.t_resnet34.cd.kd.lrdv2": [(27.99, 9.31)],
+    "s_resnet18.t_resnet34.cd.kdv2.lrdv2": [(27.73, 9.22), (27.68, 9.39)],
+}
+
+
+def test_seed_2s_table_is_whole():
+    assert SUITES["seed2"] == ("plain-imagenet-resnet34", *SEED2)
+    for name, errors in SEED2.items():
+        recipe = get_recipe(name)
+        shown = [(round(100 - p.top1, 2), round(100 - p.top5, 2)) for p in recipe.published]
+        assert shown[: len(errors)] == errors
+        assert (recipe.epochs, recipe.batch_size, recipe.image_size) == (100, 256, 224)
+        assert recipe.optim == Optim(
+            lr=0.1, nesterov=False, weight_decay=1e-4, milestones=(30, 60, 90), milestones_of=100
+        )
+        laptop = get_recipe(name, "laptop")
+        assert (laptop.data, laptop.image_size, laptop.epochs) == ("imagenette", 64, 8)
+
+
+def test_seed_2s_rows_weigh_as_its_lists_do():
+    ends = {"ce": ("CELoss", "ce_family"), "cd": ("CDLoss", "fd_family")}
+    ends |= {"gkd": ("KDLossv2", "kdv2_family")}
+
+    def entry(name, rate, factor, version):
+        loss, family = ends[name]
+        common = {"loss_name": loss, "loss_rate": rate, "factor": factor, "loss_type": family}
+        more = {"T": 1} if name == "gkd" else {}
+        return common | {"loss_rate_decay": version} | more
+
+    lists = {
+        "cd.ce": [entry("ce", 1, 1, "lrdv1"), entry("cd", 6, 1, "lrdv1")],
+        "cd.ce.lrdv2": [entry("ce", 1, 1, "lrdv2"), entry("cd", 6, 0.9, "lrdv2")],
+        "cd.kdv2.lrdv2": [
+            entry("ce", 1, 1, "lrdv2"),
+            entry("gkd", 1, 1, "lrdv2"),
+            entry("cd", 6, 0.9, "lrdv2"),
+        ],
+    }
+    for row, loss_list in lists.items():
+        ours = [spec.build(100) for spec in get_recipe(f"s_resnet18.t_resnet34.{row}").terms]
+        theirs = terms_from_loss_list(loss_list)
+        assert [term.name for term in ours] == [term.name for term in theirs]
+        for epoch in range(1, 101):
+            for a, b in zip(ours, theirs, strict=True):
+                assert a.weight_at(epoch) == pytest.approx(b.weight_at(epoch), rel=1e-12)
+
+
+@pytest.mark.parametrize("letter", "abcdef")
+def test_ofds_settings_tap_three_pairs(letter):
+    name = next(n for n in RECIPES if n.startswith(f"ofd-cifar100-{letter}-"))
+    recipe = get_recipe(name)
+    teacher = get_recipe(recipe.teacher)
+    assert recipe.teacher_mode == "train"
+    assert recipe.batch_size == (64 if letter in "ef" else 128)
+    term = recipe.terms[1].build(recipe.epochs)
+    # Fewer blocks, the same names and positions: the deepest networks take long to build.
+    small = {"pyramidnet_200_240_bottleneck": "pyramidnet_29_24_bottleneck"}
+    small |= {"pyramidnet_110_84": "pyramidnet_20_12"}
+    networks = [small.get(n, n) for n in (teacher.student, recipe.student)]
+    term.attach(*(build_model(n, 100) for n in networks), 32)
+    assert [tap.stride for tap in term.teacher_taps] == [1, 2, 4]
+    assert term.dropped_taps == []
+    assert term.divisors == (4.0, 2.0, 1.0)

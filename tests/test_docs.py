@@ -1,0 +1,92 @@
+"""What docs/ says of the library is so: names, signatures, numbers, tests and links."""
+
+import inspect
+import math
+import re
+from functools import reduce
+
+import numpy as np
+import pytest
+import torch
+
+import distill_lib
+from distill_lib import margin_from_batch_norm, paths, terms
+
+DOCS = paths.ROOT / "docs"
+PAGES = sorted(DOCS.glob("*.md"))
+FORMULAS = (DOCS / "formula_sheet.md").read_text("utf-8")
+MUSEUM = (DOCS / "museum.md").read_text("utf-8")
+GUIDE = (DOCS / "teachers_guide.md").read_text("utf-8")
+CALLS = sorted(set(re.findall(r"`([a-z]\w*(?:\.\w+)*)\(([\w, ]+)\)`", FORMULAS)))
+TERMS = sorted(set(re.findall(r"`(?:terms\.)?([A-Z]\w+)`", FORMULAS)))
+GOLDEN = np.load(paths.ROOT / "tests" / "golden" / "reference.npz")
+
+
+@pytest.mark.parametrize(("name", "parameters"), CALLS)
+def test_a_function_of_the_formula_sheet_has_this_signature(name, parameters):
+    function = reduce(getattr, name.split("."), distill_lib)
+    known = list(inspect.signature(function).parameters)
+    assert parameters.split(", ") == known[: parameters.count(",") + 1]
+
+
+def test_the_formula_sheet_names_every_loss_and_every_term_on_features():
+    losses = set(distill_lib.losses.__all__) - {"default_divisors"}
+    assert losses <= set(re.findall(r"\w+", FORMULAS))
+    classes = {name: vars(terms)[name] for name in terms.__all__ if name[0].isupper()}
+    on_features = {name for name, c in classes.items() if issubclass(c, terms.FeatureTerm)}
+    assert set(TERMS) & set(classes) == on_features - {"FeatureTerm"}
+
+
+def plain_margin(z: float) -> float:
+    """The formula term by term in float32."""
+    z = torch.tensor(z)
+    density = torch.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
+    return float(z - density / ((1 - torch.erf(z / math.sqrt(2))) / 2))
+
+
+def margin(z: float, tail: str) -> str:
+    one = torch.ones(1, dtype=torch.float64)
+    return f"{margin_from_batch_norm(one, z * one, tail).item():.3f}"
+
+
+def test_the_margins_of_the_museum():
+    assert f"${margin(3.0902, 'paper')}\\," in MUSEUM and margin(3.0903, "paper") == "-3.000"
+    assert f"${margin(14.0, 'exact')}\\," in MUSEUM
+    assert plain_margin(5.0) > 0 and plain_margin(14.0) == -math.inf
+
+
+def test_the_golden_numbers_of_the_museum():
+    wrong, right = (GOLDEN[f"gkd/underflow/{name}_value"] for name in ("reference", "true"))
+    assert f"gives {wrong:.2f} for a true {right:.2f}" in MUSEUM
+    train, evaluation = (GOLDEN[f"ofd/teacher_{mode}/total"] for mode in ("train", "eval"))
+    assert f"{train:.2f} against {evaluation:.2f}" in MUSEUM
+
+
+def test_every_test_of_the_museum_is_there():
+    cited = set(re.findall(r"`(test_\w+)`", MUSEUM))
+    sources = [path.read_text("utf-8") for path in (paths.ROOT / "tests").rglob("test_*.py")]
+    there = {name for source in sources for name in re.findall(r"^def (test_\w+)", source, re.M)}
+    assert cited and cited <= there, cited - there
+
+
+def test_every_slip_has_its_parts():
+    exhibits = re.split(r"^## \d+\. ", MUSEUM, flags=re.MULTILINE)[1:]
+    assert len(exhibits) == 11
+    for exhibit in exhibits:
+        for part in ("Written", "What happens", "See it", "Here"):
+            assert exhibit.count(f"**{part}.**") == 1, exhibit.splitlines()[0]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_links_lead_somewhere_or_to_a_notebook_that_is_planned(path):
+    text = path.read_text("utf-8")
+    course = (paths.ROOT / "notebooks" / "README.md").read_text("utf-8")
+    for target in re.findall(r"\]\(([^)#]+)\)", text):
+        place = (path.parent / target).resolve()
+        planned = place.parent.name == "notebooks" and place.stem in course
+        assert place.exists() or planned, target
+
+
+def test_the_lectures_add_up():
+    lecture = GUIDE.split("## One lecture of 90 minutes")[1].split("\n## ")[0]
+    assert sum(map(int, re.findall(r"^\| (\d+) \|", lecture, flags=re.MULTILINE))) == 90
