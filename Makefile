@@ -1,6 +1,8 @@
 # make only wraps Python commands; the README has the same lines for systems without it.
 #   make demo             set up, then the main job
 #   make test             set up, then all tests, notebooks included
+#   make slides           a slide deck of each notebook, in build/slides
+#   make site             the course as a site, in build/site
 #   make demo TORCH=cpu   with the CPU build of torch, where PyTorch offers one (Linux, Windows)
 
 PYTHON ?= python3
@@ -8,7 +10,7 @@ TORCH ?=
 PIP_TORCH = $(if $(filter cpu,$(TORCH)),--index-url https://download.pytorch.org/whl/cpu,)
 PY = .venv/bin/python
 
-.PHONY: setup demo test lint notebooks test-long bench clean
+.PHONY: setup docs demo test lint slides site test-long bench clean
 
 setup: .venv/.ready
 
@@ -19,6 +21,12 @@ setup: .venv/.ready
 	$(PY) -m pip install -e ".[test]"
 	touch $@
 
+docs: .venv/.docs
+
+.venv/.docs: .venv/.ready
+	$(PY) -m pip install -e ".[docs]"
+	touch $@
+
 demo: setup
 	$(PY) -m distill_lib demo
 
@@ -26,6 +34,12 @@ test: setup
 	$(PY) -m pytest
 	DISTILL_BUDGET=smoke $(PY) -m pytest --nbval-lax --nbval-current-env \
 		--nbval-sanitize-with notebooks/sanitize.cfg --nbval-cell-timeout 300 notebooks
+
+slides: docs
+	$(PY) -m docs.make_slides
+
+site: docs
+	$(PY) -m docs.make_site
 
 lint: setup
 	$(PY) -m ruff check .

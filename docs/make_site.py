@@ -42,7 +42,7 @@ def lay_out(source: Path) -> None:
     places |= {npm.DOCS / "index.md": Path("index.md"), NOTEBOOKS / "README.md": Path("index.md")}
 
     def relinked(text: str, path: Path) -> str:
-        """With links from where `path` lies in the repository to where its page lies in the site."""
+        """With links from the place of `path` in the repository to that of its page."""
 
         def target_of(target: str) -> str | None:
             place = places.get(Path(os.path.normpath(path.parent / target)))

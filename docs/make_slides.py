@@ -50,7 +50,9 @@ def write_deck(path: Path, folder: Path, decks: Sequence[str], slides: SlidesExp
     book = notebook_text.read(path)
     book.cells = [cell for cell in book.cells if _slide_type(cell) != "skip"]
     if all(_slide_type(cell) == "notes" for cell in book.cells):
-        raise DistillError(f"{path.name} has no cell for a slide; expected slide types on its cells.")
+        raise DistillError(
+            f"{path.name} has no cell for a slide; expected slide types on its cells."
+        )
 
     def deck_of(target: str) -> str | None:
         return f"{Path(target).stem}.html" if Path(target).stem in decks else None

@@ -30,8 +30,12 @@ def read(path: Path) -> NotebookNode:
 
 
 def first_cell(path: Path) -> tuple[str, str, str]:
-    """Title, idea, and the line about time, needs and paper, of a notebook's first cell."""
-    title, idea, terms, *_ = re.split(r"\n\s*\n", read(path).cells[0].source.strip())
+    """Title, idea, and the line about time, needs and paper, of a notebook's first cell.
+
+    Links become words.
+    """
+    text = relink(read(path).cells[0].source.strip(), lambda target: None)
+    title, idea, terms, *_ = re.split(r"\n\s*\n", text)
     return title.removeprefix("# "), " ".join(idea.split()), " ".join(terms.split())
 
 

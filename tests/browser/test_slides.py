@@ -9,14 +9,19 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from browser.watch import Watch
 from docs import make_slides, notebook_text, npm
 
-SLIDES = """() => Reveal.configure({viewDistance: 1000}) ?? [...document.querySelectorAll(".slides > section > section")].map((slide) => ({
-    title: slide.innerText.split("\\n")[0],
-    size: Number(slide.dataset.size),
-    scrolls: slide.classList.contains("scrolls"),
-    tooWide: [...slide.querySelectorAll("img, pre, table, mjx-container")]
-        .filter((part) => part.getBoundingClientRect().right > slide.getBoundingClientRect().right)
-        .map((part) => part.outerHTML.slice(0, 200)),
-}))"""
+SLIDES = """() => {
+    Reveal.configure({viewDistance: 1000});  // or those far away have no size
+    const slides = [...document.querySelectorAll(".slides > section > section")];
+    return slides.map((slide) => ({
+        title: slide.innerText.split("\\n")[0],
+        size: Number(slide.dataset.size),
+        scrolls: slide.classList.contains("scrolls"),
+        tooWide: [...slide.querySelectorAll("img, pre, table, mjx-container")]
+            .map((part) => [part, part.getBoundingClientRect()])
+            .filter(([part, box]) => box.right > slide.getBoundingClientRect().right)
+            .map(([part]) => part.outerHTML.slice(0, 200)),
+    }));
+}"""
 PIXEL = "R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="
 PARAGRAPHS = "\n\n".join(["A paragraph of its own."] * 8)
 
