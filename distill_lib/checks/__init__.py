@@ -4,6 +4,8 @@ A check prints one line and raises nothing, so that a notebook with open exercis
 end: "not attempted yet", "correct", or the input with what was got and what was wanted.
 """
 
+from distill_lib.checks.channel import check_twin
+from distill_lib.checks.guided import check_guided
 from distill_lib.checks.margin import check_margin
 from distill_lib.checks.networks import check_parameters
 from distill_lib.checks.overhaul import check_overhaul
@@ -18,6 +20,7 @@ __all__ = [
     "CORRECT",
     "NOT_ATTEMPTED",
     "check_gradient",
+    "check_guided",
     "check_kd",
     "check_lowest",
     "check_margin",
@@ -25,4 +28,5 @@ __all__ = [
     "check_own_pair",
     "check_parameters",
     "check_prediction",
+    "check_twin",
 ]

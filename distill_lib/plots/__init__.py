@@ -3,8 +3,23 @@
 A plot function takes data and axes, draws, and neither trains, shows nor saves.
 """
 
+from distill_lib.plots.attention import (
+    channel_map,
+    class_means,
+    labelled_bars,
+    mean_distributions,
+    paired_means,
+    sorted_means,
+)
 from distill_lib.plots.channels import channel_histogram, normal_density, well_behaved_channel
 from distill_lib.plots.curves import gap_bars, learning_curves
+from distill_lib.plots.early_decay import (
+    agreement_of_pulls,
+    confident_teachers,
+    epochs_shaded,
+    judged_image,
+    weights_over_epochs,
+)
 from distill_lib.plots.margins import agreement, margin_tails, negative_part, relu_variants
 from distill_lib.plots.networks import NetworkPoint, cost_accuracy, cost_shares, network_strip
 from distill_lib.plots.overhaul import (
@@ -54,19 +69,27 @@ __all__ = [
     "REGIONS",
     "ReluSite",
     "agreement",
+    "agreement_of_pulls",
     "around_relu",
     "channel_histogram",
+    "channel_map",
     "class_bars",
+    "class_means",
+    "confident_teachers",
     "cost_accuracy",
     "cost_shares",
+    "epochs_shaded",
     "feature_distributions",
     "gap_bars",
     "gradient_sizes",
     "growth_with_resolution",
+    "judged_image",
+    "labelled_bars",
     "learning_curves",
     "lines_over_steps",
     "loss_plane",
     "margin_tails",
+    "mean_distributions",
     "method_of",
     "negative_part",
     "network_strip",
@@ -74,6 +97,7 @@ __all__ = [
     "overhaul_road",
     "overlap",
     "pair_density",
+    "paired_means",
     "ranking_places",
     "region_bars",
     "relu_strip",
@@ -83,9 +107,11 @@ __all__ = [
     "shares_by_stage",
     "similarity_matrix",
     "softening",
+    "sorted_means",
     "student_beside_teacher",
     "tap_map",
     "use_style",
     "weight_sweep",
+    "weights_over_epochs",
     "well_behaved_channel",
 ]
