@@ -4,6 +4,7 @@ A check prints one line and raises nothing, so that a notebook with open exercis
 end: "not attempted yet", "correct", or the input with what was got and what was wanted.
 """
 
+from distill_lib.checks.at_scale import check_pair_recipe
 from distill_lib.checks.channel import check_twin
 from distill_lib.checks.guided import check_guided
 from distill_lib.checks.margin import check_margin
@@ -26,6 +27,7 @@ __all__ = [
     "check_margin",
     "check_overhaul",
     "check_own_pair",
+    "check_pair_recipe",
     "check_parameters",
     "check_prediction",
     "check_twin",

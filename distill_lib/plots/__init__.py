@@ -3,6 +3,12 @@
 A plot function takes data and axes, draws, and neither trains, shows nor saves.
 """
 
+from distill_lib.plots.at_scale import (
+    Cut,
+    cuts_of_one_image,
+    published_and_ours,
+    recipe_changes,
+)
 from distill_lib.plots.attention import (
     channel_map,
     class_means,
@@ -62,6 +68,7 @@ __all__ = [
     "AUTHORS_SWEEP",
     "COLOURS",
     "Call",
+    "Cut",
     "DASHES",
     "LABELS",
     "MARKERS",
@@ -78,6 +85,7 @@ __all__ = [
     "confident_teachers",
     "cost_accuracy",
     "cost_shares",
+    "cuts_of_one_image",
     "epochs_shaded",
     "feature_distributions",
     "gap_bars",
@@ -98,7 +106,9 @@ __all__ = [
     "overlap",
     "pair_density",
     "paired_means",
+    "published_and_ours",
     "ranking_places",
+    "recipe_changes",
     "region_bars",
     "relu_strip",
     "relu_variants",
