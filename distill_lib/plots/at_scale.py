@@ -70,21 +70,21 @@ class Cut:
     mirrored: bool = False
 
 
-def cuts_of_one_image(axes: np.ndarray, image: np.ndarray, cuts: Sequence[Cut]) -> None:
+def cuts_of_one_image(axes: np.ndarray, image: Tensor, cuts: Sequence[Cut]) -> None:
     """Where each part is cut out of one image, and below it what the network sees.
 
     Args:
         axes: two rows, a column for each part, (2, n).
-        image: (H, W, 3), 0..255.
+        image: the whole, (3, H, W), 0..255.
         cuts: n parts.
     """
     for (above, below), cut in zip(axes.T, cuts, strict=True):
         top, left, height, width = cut.box
-        above.imshow(image, alpha=0.75)
+        above.imshow(image.permute(1, 2, 0).cpu().numpy(), alpha=0.75)
         edge = {"edgecolor": COLOURS["kd"], "facecolor": "none", "linewidth": 2.5}
         above.add_patch(Rectangle((left - 0.5, top - 0.5), width, height, **edge))
         above.set_title(cut.title, fontsize=9)
-        share = height * width / (image.shape[0] * image.shape[1])
+        share = height * width / (image.shape[1] * image.shape[2])
         above.set_xlabel(f"{100 * share:.0f} % of the area", fontsize=8)
         below.imshow(cut.pixels.permute(1, 2, 0).byte().cpu().numpy())
         below.set_xlabel("mirrored" if cut.mirrored else "as it is", fontsize=8)
