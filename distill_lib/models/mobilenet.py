@@ -11,6 +11,8 @@ and 13, are those that `find_taps` gives: the last point before the resolution c
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from distill_lib.models.initialise import kaiming_fan_out
+
 STEM_CHANNELS = 32
 BLOCKS = (
     *((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2)),
@@ -37,10 +39,7 @@ class MobileNetV1(nn.Module):
             channels = out_channels
         self.model = nn.Sequential(*layers)
         self.fc = nn.Linear(channels, num_classes)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        nn.init.zeros_(self.fc.bias)
+        kaiming_fan_out(self)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.fc(F.adaptive_avg_pool2d(self.model(images), 1).flatten(1))

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from distill_lib.errors import DistillError
+from distill_lib.models.initialise import kaiming_fan_out
 from distill_lib.taps import Tap
 
 STEM_CHANNELS = 16
@@ -37,14 +38,11 @@ class PyramidBlock(nn.Module):
         # Rounds up, as a 3x3 convolution of stride 2 does.
         self.downsample = None if stride == 1 else nn.AvgPool2d(2, ceil_mode=True)
 
-    def residual(self, x: Tensor) -> Tensor:
-        raise NotImplementedError
-
-    def forward(self, x: Tensor) -> Tensor:
-        out = self.residual(x)
+    def with_shortcut(self, out: Tensor, x: Tensor) -> Tensor:
+        """The block's output: the residual branch plus its input, widened by zeros."""
         shortcut = x if self.downsample is None else self.downsample(x)
         missing = out.shape[1] - shortcut.shape[1]
-        return out + F.pad(shortcut, (0, 0, 0, 0, 0, missing))  # zeros for the new channels
+        return out + F.pad(shortcut, (0, 0, 0, 0, 0, missing))
 
 
 class BasicBlock(PyramidBlock):
@@ -61,9 +59,9 @@ class BasicBlock(PyramidBlock):
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
         self.bn3 = nn.BatchNorm2d(channels)
 
-    def residual(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         out = self.relu1(self.bn2(self.conv1(self.bn1(x))))
-        return self.bn3(self.conv2(out))
+        return self.with_shortcut(self.bn3(self.conv2(out)), x)
 
 
 class Bottleneck(PyramidBlock):
@@ -83,10 +81,10 @@ class Bottleneck(PyramidBlock):
         self.conv3 = nn.Conv2d(channels, channels * self.expansion, 1, bias=False)
         self.bn4 = nn.BatchNorm2d(channels * self.expansion)
 
-    def residual(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         out = self.relu1(self.bn2(self.conv1(self.bn1(x))))
         out = self.relu2(self.bn3(self.conv2(out)))
-        return self.bn4(self.conv3(out))
+        return self.with_shortcut(self.bn4(self.conv3(out)), x)
 
 
 class PyramidNet(nn.Module):
@@ -128,10 +126,7 @@ class PyramidNet(nn.Module):
         self.bn_final = nn.BatchNorm2d(channels)
         self.relu_final = nn.ReLU()
         self.fc = nn.Linear(channels, num_classes)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        nn.init.zeros_(self.fc.bias)
+        kaiming_fan_out(self)
 
     def forward(self, images: Tensor) -> Tensor:
         x = self.bn1(self.conv1(images))

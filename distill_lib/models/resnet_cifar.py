@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from distill_lib.errors import DistillError
+from distill_lib.models.initialise import kaiming_fan_out
 
 CHANNELS = (16, 32, 64)
 TORCHVISION_DEPTHS = (18, 34, 50, 101, 152)
@@ -80,10 +81,7 @@ class CifarResNet(nn.Module):
         self.layer2 = _stage(blocks, CHANNELS[0], CHANNELS[1], stride=2)
         self.layer3 = _stage(blocks, CHANNELS[1], CHANNELS[2], stride=2)
         self.fc = nn.Linear(CHANNELS[2], num_classes)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        nn.init.zeros_(self.fc.bias)
+        kaiming_fan_out(self)
 
     def forward(self, images: Tensor) -> Tensor:
         x = self.relu(self.bn1(self.conv1(images)))

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from distill_lib.errors import DistillError
+from distill_lib.models.initialise import kaiming_fan_out
 
 STEM_CHANNELS = 16
 
@@ -84,10 +85,7 @@ class WideResNet(nn.Module):
         self.bn1 = nn.BatchNorm2d(channels[2])
         self.relu = nn.ReLU()
         self.fc = nn.Linear(channels[2], num_classes)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        nn.init.zeros_(self.fc.bias)
+        kaiming_fan_out(self)
 
     def forward(self, images: Tensor) -> Tensor:
         x = self.block3(self.block2(self.block1(self.conv1(images))))
