@@ -53,6 +53,9 @@ def lay_out(source: Path) -> None:
     for path in (npm.DOCS / "index.md", *docs):
         text = relinked(path.read_text("utf-8"), path).replace(MAP, _map())
         _write(source / places[path], text)
+    for path in docs:
+        if path.with_suffix("").is_dir():  # its pictures
+            shutil.copytree(path.with_suffix(""), (source / places[path]).with_suffix(""))
     for path in books:
         book = notebook_text.read(path)
         for cell in book.cells:

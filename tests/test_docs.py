@@ -14,7 +14,7 @@ import torch
 import distill_lib
 from distill_lib import margin_from_batch_norm, paths, terms
 from distill_lib.errors import DistillError
-from docs import make_slides, notebook_text, npm
+from docs import make_museum, make_slides, notebook_text, npm
 
 DOCS = paths.ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
@@ -79,6 +79,25 @@ def test_every_slip_has_its_parts():
     for exhibit in exhibits:
         for part in ("Written", "What happens", "See it", "Here"):
             assert exhibit.count(f"**{part}.**") == 1, exhibit.splitlines()[0]
+
+
+def test_the_museum_shows_the_pictures_that_are_made():
+    shown = re.findall(r"!\[([^\]]+)\]\(museum/(\w+)\.png\)", MUSEUM)
+    assert [name for _, name in shown] == list(make_museum.PICTURES)
+    assert {path.stem for path in make_museum.FOLDER.iterdir()} == set(make_museum.PICTURES)
+    assert all(path.stat().st_size < 25_000 for path in make_museum.FOLDER.iterdir())
+    assert all(len(alt) > 40 for alt, _ in shown)
+
+
+@pytest.mark.parametrize("name", make_museum.PICTURES)
+def test_a_slip_differs_from_what_the_library_computes(name):
+    slip = make_museum.PICTURES[name]()
+    assert len(slip.x) == len(slip.written) == len(slip.here)
+    assert slip.here.isfinite().all()
+    assert not torch.allclose(slip.written.double(), slip.here.double())
+    drawn = make_museum.draw(slip).axes[0]
+    assert len(drawn.lines) == 2 + bool(slip.written.isnan().any())
+    assert len({line.get_linestyle() for line in drawn.lines}) == len(drawn.lines)
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
