@@ -14,7 +14,7 @@ import torch
 import distill_lib
 from distill_lib import margin_from_batch_norm, paths, terms
 from distill_lib.errors import DistillError
-from docs import make_museum, make_slides, notebook_text, npm
+from docs import make_museum, make_slides, notebook_text, npm, symbols
 
 DOCS = paths.ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
@@ -22,8 +22,14 @@ FORMULAS = (DOCS / "formula_sheet.md").read_text("utf-8")
 MUSEUM = (DOCS / "museum.md").read_text("utf-8")
 GUIDE = (DOCS / "teachers_guide.md").read_text("utf-8")
 CALLS = sorted(set(re.findall(r"`([a-z]\w*(?:\.\w+)*)\(([\w, ]+)\)`", FORMULAS)))
-TERMS = sorted(set(re.findall(r"`(?:terms\.)?([A-Z]\w+)`", FORMULAS)))
+TERMS = sorted(set(re.findall(r"`(?:terms\.)?([A-Z]\w+)`", FORMULAS.split(symbols.BEGIN)[0])))
 GOLDEN = np.load(paths.ROOT / "tests" / "golden" / "reference.npz")
+
+
+def is_on_the_map(stem: str) -> bool:
+    """Whether a notebook is there, or is planned."""
+    course = (paths.ROOT / "notebooks" / "README.md").read_text("utf-8")
+    return (paths.ROOT / "notebooks" / f"{stem}.ipynb").exists() or f"| {stem} |" in course
 
 
 @pytest.mark.parametrize(("name", "parameters"), CALLS)
@@ -39,6 +45,19 @@ def test_the_formula_sheet_names_every_loss_and_every_term_on_features():
     classes = {name: vars(terms)[name] for name in terms.__all__ if name[0].isupper()}
     on_features = {name for name, c in classes.items() if issubclass(c, terms.FeatureTerm)}
     assert set(TERMS) & set(classes) == on_features - {"FeatureTerm"}
+
+
+def test_the_table_of_symbols_is_up_to_date():
+    assert symbols.symbol_table() in FORMULAS
+    assert symbols.with_symbols(FORMULAS) == FORMULAS
+
+
+@pytest.mark.parametrize("symbol", symbols.SYMBOLS, ids=lambda s: f"{s.symbol} {s.name}")
+def test_a_symbol_lives_where_the_table_says(symbol):
+    there = reduce(getattr, symbol.name.split("."), distill_lib)
+    assert symbol.parameter in (None, *inspect.signature(there).parameters)
+    assert symbol.golden is None or any(key.startswith(symbol.golden) for key in GOLDEN.files)
+    assert symbol.notebook is None or is_on_the_map(symbol.notebook)
 
 
 def plain_margin(z: float) -> float:
@@ -103,10 +122,9 @@ def test_a_slip_differs_from_what_the_library_computes(name):
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_links_lead_somewhere_or_to_a_notebook_that_is_planned(path):
     text = path.read_text("utf-8")
-    course = (paths.ROOT / "notebooks" / "README.md").read_text("utf-8")
     for target in re.findall(r"\]\(([^)#]+)\)", text):
         place = (path.parent / target).resolve()
-        planned = place.parent.name == "notebooks" and place.stem in course
+        planned = place.parent.name == "notebooks" and is_on_the_map(place.stem)
         assert place.exists() or planned, target
 
 
