@@ -22,7 +22,7 @@ from distill_lib.report import write_report
 from distill_lib.tables import markdown_table
 from docs import notebook_text, npm
 
-PAGES = ("formula_sheet", "museum", "teachers_guide")
+PAGES = ("formula_sheet", "glossary", "museum", "teachers_guide")
 """The texts of docs/ that become pages, beside its index."""
 MAP = "<!-- the map of the notebooks -->"
 """Where the index has its table of notebooks."""
