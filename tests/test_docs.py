@@ -1,6 +1,8 @@
 """What docs/ says of the library is so: names, signatures, numbers, tests and links."""
 
+import base64
 import inspect
+import io
 import math
 import re
 import sys
@@ -10,11 +12,12 @@ import nbformat
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import distill_lib
 from distill_lib import margin_from_batch_norm, paths, terms
 from distill_lib.errors import DistillError
-from docs import make_museum, make_slides, notebook_text, npm, symbols
+from docs import make_museum, make_slides, make_thumbnails, notebook_text, npm, symbols
 
 DOCS = paths.ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
@@ -129,8 +132,52 @@ def test_links_lead_somewhere_or_to_a_notebook_that_is_planned(path):
 
 
 def test_the_lectures_add_up():
-    lecture = GUIDE.split("## One lecture of 90 minutes")[1].split("\n## ")[0]
-    assert sum(map(int, re.findall(r"^\| (\d+) \|", lecture, flags=re.MULTILINE))) == 90
+    lectures = re.findall(r"^## (.*?(\d+) minutes)\n(.*?)(?=^## )", GUIDE, re.MULTILINE | re.DOTALL)
+    assert [int(minutes) for _, minutes, _ in lectures] == [45, 90, 210]
+    for title, minutes, text in lectures:
+        rows = re.findall(r"^\| (\d+) \|", text, flags=re.MULTILINE)
+        assert sum(map(int, rows)) == int(minutes), title
+
+
+def test_the_glossary_is_in_order_and_leads_to_notebooks():
+    entries = re.split(r"^- ", (DOCS / "glossary.md").read_text("utf-8"), flags=re.MULTILINE)[1:]
+    words = [re.match(r"\*\*(.+?)\*\*", entry)[1].lower() for entry in entries]
+    assert words == sorted(set(words)) and 30 <= len(words) <= 40
+    for entry in entries:
+        assert re.search(r"\[(\d\d)\]\(\.\./notebooks/\1_\w+\.ipynb\)$", entry.strip()), entry
+        assert len(entry.split()) < 60, entry
+
+
+def test_every_notebook_has_a_thumbnail_on_the_map():
+    rows = (paths.ROOT / "notebooks" / "README.md").read_text("utf-8").splitlines()
+    expected = set()
+    for path in notebook_text.lessons():
+        picture = make_thumbnails.thumbnail_of(path)
+        assert picture.exists(), "python -m docs.make_thumbnails"
+        row = "".join(row for row in rows if row.startswith(f"| [{path.stem}]({path.name}) |"))
+        assert re.search(rf"!\[[^\]]{{20,}}\]\(thumbnails/{picture.name}\) \|$", row), row
+        with Image.open(picture) as image:
+            assert (image.width, image.mode) == (make_thumbnails.WIDTH, "P")
+            figure = make_thumbnails.carrying_figure(notebook_text.read(path))
+            assert abs(image.height / image.width - figure.height / figure.width) < 0.01, "stale"
+        assert picture.stat().st_size < 15_000
+        expected.add(picture)
+    assert set(make_thumbnails.FOLDER.iterdir()) == expected
+
+
+def test_the_thumbnail_is_of_the_figure_that_carries_the_notebook():
+    def picture(width: int) -> nbformat.NotebookNode:
+        png = io.BytesIO()
+        Image.new("RGB", (width, 10)).save(png, "png")
+        data = {"image/png": base64.b64encode(png.getvalue()).decode()}
+        output = nbformat.v4.new_output("display_data", data)
+        return nbformat.v4.new_code_cell(outputs=[output])
+
+    heading = nbformat.v4.new_markdown_cell("## The figure\n\nLook.")
+    cells = [picture(20), heading, picture(30), picture(40)]
+    of = make_thumbnails.carrying_figure
+    assert of(nbformat.v4.new_notebook(cells=cells)).width == 30
+    assert of(nbformat.v4.new_notebook(cells=cells[:2])).width == 20
 
 
 def test_links_without_a_target_keep_their_words():
