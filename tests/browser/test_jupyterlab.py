@@ -1,5 +1,6 @@
 """The course opened in JupyterLab, as a student does it, and one slider moved."""
 
+import contextlib
 import json
 import os
 import re
@@ -91,6 +92,21 @@ def problems_of(watch: Watch) -> list[str]:
     return [problem for problem in watch.problems if not HARMLESS.search(problem)]
 
 
+def run_all(page) -> None:
+    """Run every cell; asked again where the kernel was not ready yet and the click was lost."""
+    from playwright.sync_api import TimeoutError
+
+    indicator = ".jp-Notebook-ExecutionIndicator[data-status={}]"
+    page.wait_for_selector(indicator.format("idle"))
+    for _ in range(3):
+        page.locator(".lm-MenuBar-item:has-text('Run')").click()
+        page.locator(".lm-Menu-item[data-command='runmenu:run-all']").click()
+        with contextlib.suppress(TimeoutError):
+            page.wait_for_selector(indicator.format("busy"), timeout=20_000)
+            return
+    raise AssertionError("the kernel does not start to work")
+
+
 def test_a_notebook_opens_with_its_figures_and_formulas(lab, context):
     watch = Watch(context, OWN)
     watch.page.goto(lab)
@@ -112,9 +128,7 @@ def test_a_notebook_runs_and_its_slider_moves(lab, context):
     watch = Watch(context, OWN)
     page = watch.page
     page.goto(lab)
-    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]")
-    page.locator(".lm-MenuBar-item:has-text('Run')").click()
-    page.locator(".lm-Menu-item[data-command='runmenu:run-all']").click()
+    run_all(page)
     slider = page.locator(".jp-OutputArea-output .noUi-handle").first
     slider.wait_for()
     figure = page.locator(".jupyter-widgets img").first
