@@ -25,6 +25,12 @@ def run_logged(out, method):
     run_tiny(out, method, images=watched_data(log=f"{out}.log"), checkpoint_steps=EVERY)
 
 
+def steps_begun(log) -> int:
+    """Steps that the log names, of a process that may have died before it wrote one."""
+    written = log.read_text().split() if log.exists() else []
+    return int(written[-1]) + 1 if written else 0
+
+
 def leftovers(run) -> list[str]:
     """Temporary files, and payloads or commit records without their other half."""
     found = [path.name for path in run.rglob("*.tmp")]
@@ -49,8 +55,7 @@ def test_killed_at_random_and_resumed(method, tmp_path):
             child.kill()
             kills += ended([child]) == [-9]
             commit, skipped = checkpoints.newest(out / "ckpt")
-            log = tmp_path / f"{trial}.log"
-            begun_steps = int(log.read_text().split()[-1]) + 1 if log.exists() else 0
+            begun_steps = steps_begun(tmp_path / f"{trial}.log")
             most_steps = max(most_steps, begun_steps - (commit.step if commit else 0))
             lost += len(skipped)
         resumed = run_tiny(out, method, checkpoint_steps=EVERY)
