@@ -32,12 +32,15 @@ class Step(NamedTuple):
 
 @torch.no_grad()
 def count_classes(model: nn.Module, image_size: int) -> int:
-    """K of a network's logits (N, K), by one dry forward; it is left in the mode it was in."""
+    """K of a network's logits, (N, K) or (N, K, H, W), by one dry forward in evaluation mode.
+
+    A detector's output says it as `num_classes`. The network is left in the mode it was in.
+    """
     like = next(model.parameters())
     was_training = model.training
-    classes = model.eval()(torch.zeros(2, 3, image_size, image_size, device=like.device)).shape[1]
+    output = model.eval()(torch.zeros(2, 3, image_size, image_size, device=like.device))
     model.train(was_training)
-    return classes
+    return output.shape[1] if isinstance(output, Tensor) else output.num_classes
 
 
 class Distiller(nn.Module):
@@ -139,7 +142,7 @@ class Distiller(nn.Module):
 
         Args:
             images: (N, 3, H, W), normalised.
-            labels: class indices, (N,).
+            labels: class indices (N,), or what else the data set has; see `Batch`.
             epoch: counted from 1; terms with a schedule weigh by it.
         """
         teacher = self.run_teacher(images)

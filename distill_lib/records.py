@@ -20,6 +20,7 @@ from distill_lib import paths
 from distill_lib.distiller import Distiller
 from distill_lib.errors import CheckpointError, DistillError
 from distill_lib.files import sha256_of, write_atomically, write_json
+from distill_lib.tasks import TASKS, Task
 
 
 @dataclass
@@ -32,8 +33,8 @@ class RunRecord:
         identity: what a resumption must agree with, flat.
         environment: versions, device, commit.
         status: running, interrupted, failed or finished.
-        epochs: one dictionary for each epoch done: epoch, top1, top5, loss, parts, lr, seconds.
-        summary: what is known at the end: parameters, multiply-adds, seconds, teacher's top-1.
+        epochs: one dictionary for each epoch done: epoch, the task's metrics, loss, lr, seconds.
+        summary: what is known at the end: parameters, multiply-adds, seconds, teacher's metrics.
         weights: weight file name -> SHA-256.
         distiller: the networks, while `fit` that trained them is at hand; never on disk.
     """
@@ -55,6 +56,11 @@ class RunRecord:
         return self.recipe["name"]
 
     @property
+    def task(self) -> Task:
+        """What the network was trained for, and the metrics of its epochs."""
+        return TASKS[self.summary.get("task", "classification")]
+
+    @property
     def last(self) -> dict:
         """The last epoch's metrics: what the papers compare on CIFAR."""
         return self.epochs[-1]
@@ -62,7 +68,7 @@ class RunRecord:
     @property
     def best(self) -> dict:
         """The best epoch's metrics: chosen on the test images, so a little optimistic."""
-        return max(self.epochs, key=lambda epoch: epoch["top1"])
+        return max(self.epochs, key=lambda epoch: epoch[self.task.metric])
 
     def save(self) -> None:
         """Write run.json and metrics.jsonl, each whole or not at all."""

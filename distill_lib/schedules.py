@@ -132,3 +132,15 @@ def one_cycle(fraction: float, peak_at: float) -> float:
     if fraction < peak_at:
         return fraction / peak_at
     return (1 + math.cos(math.pi * (fraction - peak_at) / (1 - peak_at))) / 2
+
+
+def poly(fraction: float, power: float = 0.9) -> float:
+    """(1 - fraction)^power, the schedule of OFD's segmentation.
+
+    Args:
+        fraction: share of the run that is done, 0..1.
+        power: 0.9 in the OFD authors' code, which has it from DeepLab.
+    Returns:
+        factor of the base learning rate.
+    """
+    return (1 - fraction) ** power

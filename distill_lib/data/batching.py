@@ -8,6 +8,9 @@ from torch import Tensor
 
 from distill_lib.errors import DistillError
 
+VOID = 255
+"""Label of a pixel that belongs to no class: neither the loss nor a metric counts it."""
+
 
 class Batch(NamedTuple):
     """What one process trains or tests on in one step; n is its share of the global batch.
@@ -15,13 +18,15 @@ class Batch(NamedTuple):
     Attributes:
         indices: which samples these are, (n,) int64, on the CPU.
         images: float32 (n, 3, H, W), normalised, channels_last, on the device.
-        labels: int64 (n,), on the device.
+        labels: int64, on the device: class indices (n,); of segmentation a class for each pixel,
+            (n, H, W), VOID where none is known. Of detection n dictionaries as torchvision has
+            them: boxes (M, 4), x1 y1 x2 y2 in pixels, and labels (M,), 1..K.
         global_size: samples in the batch over all processes (in testing: n).
     """
 
     indices: Tensor
     images: Tensor
-    labels: Tensor
+    labels: Tensor | list[dict[str, Tensor]]
     global_size: int
 
 
@@ -30,9 +35,10 @@ class ImageData(Protocol):
 
     Attributes:
         name: what errors call the set.
+        task: what its labels are for, a name in `TASKS`.
         classes: names of the K classes; labels are 0..K-1.
         num_classes: K.
-        image_size: height and width of a batch's images, in pixels.
+        image_size: height and width of a training batch's images, in pixels.
         num_train: training samples of an epoch.
         device: where batches are.
         digest: SHA-256, for a run's identity.
@@ -40,6 +46,7 @@ class ImageData(Protocol):
     """
 
     name: str
+    task: str
     classes: tuple[str, ...]
     num_classes: int
     image_size: int

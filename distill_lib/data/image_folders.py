@@ -77,6 +77,8 @@ class ImageFolders:
         DistillError: `train_limit` does not fit.
     """
 
+    task = "classification"
+
     def __init__(
         self,
         name: str,

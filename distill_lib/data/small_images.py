@@ -42,6 +42,8 @@ class SmallImages:
         DistillError: `train_limit` or the padding does not fit the images.
     """
 
+    task = "classification"
+
     def __init__(
         self,
         name: str,

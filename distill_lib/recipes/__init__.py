@@ -11,6 +11,7 @@ from distill_lib.errors import DistillError, unknown_name
 from distill_lib.recipes import cifar, cifar100, cifar_small, fashion, imagenet
 from distill_lib.recipes.recipe import (
     BUDGETS,
+    OPTIONAL,
     Budget,
     Optim,
     Published,
@@ -75,6 +76,11 @@ def as_dict(recipe: Recipe) -> dict:
     """A recipe as plain data, each term with its name, for records and comparison."""
     data = asdict(recipe)
     data["terms"] = [spec.as_dict() for spec in recipe.terms]
+    for name in OPTIONAL:
+        *outer, key = name.split(".")
+        owner, inside = (getattr(recipe, outer[0]), data[outer[0]]) if outer else (recipe, data)
+        if inside[key] == type(owner).__dataclass_fields__[key].default:
+            del inside[key]
     return data
 
 

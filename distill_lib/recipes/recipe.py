@@ -33,7 +33,7 @@ class Optim:
     momentum: float = 0.9
     nesterov: bool = True
     weight_decay: float = 5e-4
-    schedule: Literal["step", "one_cycle"] = "step"
+    schedule: Literal["step", "one_cycle", "poly"] = "step"
     milestones: tuple[float, ...] = (100, 150)
     """Where the rate drops, in epochs of a run of `milestones_of` epochs; they scale with it."""
     milestones_of: float = 200
@@ -41,6 +41,10 @@ class Optim:
     """What a drop multiplies the rate by."""
     peak_at: float = 0.25
     """Share of a one_cycle run at which the rate peaks."""
+    lr_factors: tuple[tuple[str, float], ...] = ()
+    """("student.decoder", 10): parameters whose name begins so train at a multiple of the rate."""
+    connectors_first: int = 0
+    """Epochs at the start that train the connectors alone, the student held still."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +52,11 @@ class Published:
     """A number to stand beside ours, in per cent."""
 
     what: str
-    top1: float
+    top1: float | None = None
     top5: float | None = None
     source: str = ""
+    miou: float | None = None
+    map50: float | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,8 @@ class Recipe:
     augment: Augment | ResizedCrop | None = None
     """Crop, flip and normalisation; the data set's own if none is given."""
     image_size: int = 32
+    pretrained: str | None = None
+    """What the student's backbone starts from, named as `teacher` is; random weights if None."""
     train_limit: int | None = None
     """Train on so many images only, as many of each class."""
     optim: Optim = Optim()
@@ -109,9 +117,11 @@ class Recipe:
 
 
 IDENTITY = frozenset(
-    "data student terms teacher teacher_model teacher_mode augment image_size train_limit optim "
-    "batch_size epochs precision seed".split()
+    "data student terms teacher teacher_model teacher_mode augment image_size pretrained "
+    "train_limit optim batch_size epochs precision seed".split()
 )
 """Fields that change the mathematics: a checkpoint made with others is refused."""
+OPTIONAL = ("pretrained", "optim.lr_factors", "optim.connectors_first")
+"""Fields that a record leaves out where they are at their default."""
 FREE = frozenset("name budget checkpoint_steps paper note published".split())
 """Fields that may change between a run and its resumption."""

@@ -118,6 +118,7 @@ class Overhaul(FeatureTerm):
 
     def shares(self, student: Outputs, teacher: Outputs) -> list[Tensor]:
         """Each tap's part of the raw value, divided by its divisor and by N."""
-        batch = student.logits.shape[0]
-        pairs = zip(*self.features(student, teacher), self.margins, self.divisors, strict=True)
+        students, teachers = self.features(student, teacher)
+        batch = students[0].shape[0]
+        pairs = zip(students, teachers, self.margins, self.divisors, strict=True)
         return [overhaul_loss([s], [t], [margin], [d]) / batch for s, t, margin, d in pairs]

@@ -72,6 +72,8 @@ def build(
         torch.manual_seed(recipe.seed)
         if student is None:
             student = build_model(recipe.student, data.num_classes)
+            if recipe.pretrained is not None:
+                load_backbone(student, recipe)
         terms = [spec.build(recipe.epochs) for spec in recipe.terms]
         distiller = Distiller(
             teacher, student, terms, recipe.teacher_mode, image_size=recipe.image_size
@@ -148,6 +150,40 @@ def load_teacher(
     if path.is_file():
         return load_weights_file(path, recipe.teacher_model, num_classes), None
     return _untrained(name, num_classes, untrained_teacher), None
+
+
+def load_backbone(student: nn.Module, recipe: Recipe) -> None:
+    """Start the backbone of a student from the classification network that the recipe names.
+
+    Raises:
+        DistillError: the student has no backbone, or the name no finished run or weights.
+        CheckpointError: the weights are of another network.
+    """
+    if not hasattr(student, "load_backbone"):
+        raise DistillError(
+            f"recipe {recipe.name!r}: pretrained is {recipe.pretrained!r}, and student "
+            f"{recipe.student!r} has no backbone that could start from it.\n  Set it to None."
+        )
+    name = recipe.pretrained
+    if name.startswith("weights:"):
+        network = _load_enum(name.removeprefix("weights:"))
+    elif (Path(name) / "run.json").is_file():
+        network = load_student(load_record(Path(name)))
+    elif name in RECIPES and (run := finished_run(name)) is not None:
+        network = load_student(run)
+    else:
+        raise DistillError(
+            f"the backbone of {recipe.name!r} starts from {name!r}, which is no finished run.\n"
+            f"  Make it: python -m distill_lib train {name} --budget {recipe.budget}\n"
+            "  or start from weights:<torchvision weights>, or from nothing: --pretrained None."
+        )
+    try:
+        student.load_backbone(network.state_dict())
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()[:200]
+        raise CheckpointError(
+            f"{name!r} does not fit the backbone of {recipe.student!r}:\n  {reason}"
+        ) from error
 
 
 def load_student(run: RunRecord, weights: str = "last") -> nn.Module:

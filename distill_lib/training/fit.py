@@ -15,13 +15,18 @@ from distill_lib.data import ImageData
 from distill_lib.data.image_files import summary_of
 from distill_lib.distiller import Distiller
 from distill_lib.errors import DistillError
-from distill_lib.recipes import Optim, Recipe
+from distill_lib.recipes import Recipe
 from distill_lib.records import RunRecord
-from distill_lib.schedules import one_cycle, step_decay
 from distill_lib.training import checkpoints, distributed, run_folder
 from distill_lib.training.build import Parts, build
 from distill_lib.training.guard import FiniteGuard
 from distill_lib.training.new_record import new_record, peak_memory
+from distill_lib.training.optimizer import (
+    build_optimizer,
+    hold_student,
+    learning_rate,
+    set_rate,
+)
 from distill_lib.training.precision import Precision, choose_device, choose_precision
 from distill_lib.training.progress import Progress
 from distill_lib.training.run_state import RunState
@@ -100,21 +105,6 @@ def _random_state_of(seed: int, device: torch.device) -> Iterator[None]:
         yield
 
 
-def learning_rate(optim: Optim, epoch: int, step: int, *, epochs: int, steps: int) -> float:
-    """The rate of a step, a function of its place in the run alone.
-
-    Args:
-        epoch: counted from 1.
-        step: counted from 0, over the whole run.
-        epochs: how many there are in all.
-        steps: steps of one epoch.
-    """
-    if optim.schedule == "step":
-        progress = (epoch - 1) * optim.milestones_of / epochs
-        return optim.lr * step_decay(progress, optim.milestones, optim.gamma)
-    return optim.lr * one_cycle((step + 1) / (steps * epochs + 1), optim.peak_at)
-
-
 def _train(
     recipe: Recipe,
     parts: Parts,
@@ -132,13 +122,7 @@ def _train(
         return done
     distiller.refresh_margins()
     optim = recipe.optim
-    optimizer = torch.optim.SGD(
-        distiller.parameters(),
-        lr=optim.lr,
-        momentum=optim.momentum,
-        weight_decay=optim.weight_decay,
-        nesterov=optim.nesterov,
-    )
+    optimizer = build_optimizer(distiller, optim)
     scaler = torch.amp.GradScaler(data.device.type, enabled=precision.needs_scaler)
     guard = FiniteGuard(data.device)
     state = RunState(distiller, optimizer, scaler)
@@ -165,8 +149,7 @@ def _train(
                     rate = learning_rate(
                         optim, state.epoch, state.step, epochs=recipe.epochs, steps=steps
                     )
-                    for group in optimizer.param_groups:
-                        group["lr"] = rate
+                    set_rate(optimizer, rate)
                     with precision.autocast():
                         result = model(batch.images, batch.labels, state.epoch)
                     guard.watch(state.epoch, state.step, batch.indices, result)
@@ -174,6 +157,7 @@ def _train(
                     share = len(batch.labels) * distributed.world_size() / batch.global_size
                     optimizer.zero_grad(set_to_none=True)
                     scaler.scale(result.loss * share).backward()
+                    hold_student(distiller, optim, state.epoch)
                     scaler.step(optimizer)
                     scaler.update()
                     state.add(result, len(batch.labels))

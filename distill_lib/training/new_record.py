@@ -65,6 +65,7 @@ def _device_name(device: torch.device) -> str:
 def _summary(recipe: Recipe, parts: Parts) -> dict:
     student = parts.distiller.student
     summary = {
+        "task": parts.data.task,
         "num_classes": parts.data.num_classes,
         "train_images": parts.data.num_train,
         "parameters": count_parameters(student),
@@ -74,7 +75,7 @@ def _summary(recipe: Recipe, parts: Parts) -> dict:
         run = parts.teacher_run
         costs = ("parameters", "multiply_adds", "seconds")
         summary["teacher"] = {"recipe": run.name, "budget": run.recipe["budget"]}
-        summary["teacher"] |= {name: run.last[name] for name in ("top1", "top5")}
+        summary["teacher"] |= {name: run.last[name] for name in run.task.metrics}
         summary["teacher"] |= {name: run.summary[name] for name in costs}
     return summary
 

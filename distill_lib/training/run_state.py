@@ -9,6 +9,7 @@ from distill_lib.data import ImageData
 from distill_lib.distiller import Distiller, Step
 from distill_lib.files import remove_temporaries
 from distill_lib.records import RunRecord
+from distill_lib.tasks import TASKS
 from distill_lib.training import checkpoints, distributed
 from distill_lib.training.evaluate import evaluate
 from distill_lib.training.precision import Precision
@@ -21,10 +22,10 @@ class RunState:
         step: optimiser steps done, over the whole run.
         epoch: the epoch to train next, from 1; batch: its next unseen batch.
         epochs: the metrics of every epoch done.
-        best_step: the step after which top-1 was best so far.
+        best_step: the step after which the task's first metric was best so far.
     """
 
-    POSITION = ("step", "epoch", "batch", "best_step", "best_top1", "seconds", "epochs")
+    POSITION = ("step", "epoch", "batch", "best_step", "best_value", "seconds", "epochs")
 
     def __init__(
         self,
@@ -34,7 +35,7 @@ class RunState:
     ):
         self._trained = {"distiller": distiller, "optimizer": optimizer, "scaler": scaler}
         self.step, self.epoch, self.batch = 0, 1, 0
-        self.best_step, self.best_top1 = 0, -1.0
+        self.best_step, self.best_value = 0, -1.0
         self.seconds, self._since = 0.0, time.perf_counter()
         self.meters: dict = {}
         self.epochs: list[dict] = []
@@ -126,8 +127,9 @@ class RunState:
                 "evaluation_seconds": time.perf_counter() - started,
             }
         )
-        if metrics["top1"] > self.best_top1:
-            self.best_top1, self.best_step = metrics["top1"], self.step
+        value = metrics[TASKS[data.task].metric]
+        if value > self.best_value:
+            self.best_value, self.best_step = value, self.step
         self.epoch, self.batch, self.seconds, self.meters = self.epoch + 1, 0, 0.0, {}
 
     def _means(self, device: torch.device) -> tuple[dict[str, float], float]:

@@ -28,7 +28,8 @@ from distill_lib.recipes import (
 )
 from distill_lib.recipes.recipe import FREE, IDENTITY
 from distill_lib.training.build import build
-from distill_lib.training.fit import fit, learning_rate
+from distill_lib.training.fit import fit
+from distill_lib.training.optimizer import learning_rate
 
 ALL = [(name, budget) for name in RECIPES for budget in BUDGETS]
 OFD_NAME, PLAIN_NAME = "ofd-cifar10-wrn28_4-wrn16_2", "plain-cifar10-wrn16_2"

@@ -147,6 +147,7 @@ CHANGES = {
     "optim.lr": {"optim": Optim(lr=0.06, milestones=(1, 2), milestones_of=3)},
     "optim.milestones": {"optim": Optim(lr=0.05, milestones=(1,), milestones_of=3)},
     "precision": {"precision": "bf16"},
+    "pretrained": {"pretrained": "other"},
     "seed": {"seed": 5},
     "student": {"student": "other"},
     "teacher": {"teacher": "other"},

@@ -13,8 +13,8 @@ from distill_lib.publish import publish
 from distill_lib.recipes import Optim
 from distill_lib.records import load_record
 from distill_lib.training.build import build, load_student, load_teacher
-from distill_lib.training.fit import learning_rate
 from distill_lib.training.guard import EVERY, FiniteGuard
+from distill_lib.training.optimizer import learning_rate
 from distill_lib.training.precision import choose_device, choose_precision
 
 from .helpers import (
