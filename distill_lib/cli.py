@@ -83,6 +83,11 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument("--download", metavar="NAME", help="fetch it, checked, and decode it")
     data.add_argument("--check", metavar="NAME", help="open every image file, list the odd ones")
 
+    cka = command("cka", _cka, "how alike a run's student and a teacher are, stage by stage")
+    cka.add_argument("runs", nargs="+", type=Path, help="folders of finished runs with weights")
+    cka.add_argument("--teacher", metavar="RECIPE", help="compare with its run; the run's own else")
+    _device(cka)
+
     publish = command("publish", _publish, "copy a finished run's record to results/")
     publish.add_argument("run", type=Path)
     publish.add_argument("--weights", action="store_true", help="with half-precision weights")
@@ -193,6 +198,14 @@ def _check_data(name: str) -> int:
         + (", which training leaves out" if bad else "")
     )
     return 1 if bad else 0
+
+
+def _cka(known: argparse.Namespace, rest: list[str]) -> int:
+    from distill_lib.similarity import compare_runs
+
+    for folder in known.runs:
+        print(compare_runs(load_record(folder), known.teacher, known.device))
+    return 0
 
 
 def _publish(known: argparse.Namespace, rest: list[str]) -> int:

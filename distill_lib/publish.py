@@ -4,11 +4,13 @@ from pathlib import Path
 
 from distill_lib import paths
 from distill_lib.errors import DistillError
+from distill_lib.files import write_atomically
 from distill_lib.records import RunRecord
+from distill_lib.similarity import FILE as CKA_FILE
 
 
 def publish(record: RunRecord, folder: Path | None = None, *, weights: bool = False) -> RunRecord:
-    """Copy a finished run's record without its checkpoints.
+    """Copy a finished run's record, and its CKA if it was measured, without its checkpoints.
 
     Args:
         record: a finished run.
@@ -37,4 +39,7 @@ def publish(record: RunRecord, folder: Path | None = None, *, weights: bool = Fa
         half = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
         published.save_weights("last", half)
     published.save()
+    if (similarity := record.path / CKA_FILE).is_file():
+        content = similarity.read_bytes()
+        write_atomically(folder / CKA_FILE, lambda handle: handle.write(content))
     return published

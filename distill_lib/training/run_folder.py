@@ -80,5 +80,5 @@ def finished_here(folder: Path, identity: dict) -> RunRecord | None:
 def start_over(folder: Path) -> None:
     """Delete what an earlier run left in the folder, and nothing else."""
     shutil.rmtree(folder / "ckpt", ignore_errors=True)
-    for name in ("run.json", "metrics.jsonl", "last.safetensors", "best.safetensors"):
+    for name in ("run.json", "metrics.jsonl", "last.safetensors", "best.safetensors", "cka.json"):
         (folder / name).unlink(missing_ok=True)

@@ -125,7 +125,7 @@ NEGATIVE_CONTROLS = {
 }
 OF_THE_BEST = {
     "best_step": lambda s: s.update(best_step=s["step"]),
-    "best_top1": lambda s: s.update(best_top1=-1.0),
+    "best_value": lambda s: s.update(best_value=-1.0),
 }
 WITHOUT_EFFECT = {"scaler", "seconds", "others"}
 """The scaler is off outside fp16; times change no step; there are no other processes."""
