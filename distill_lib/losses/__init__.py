@@ -6,11 +6,14 @@ Half-precision inputs are accumulated in float32. Features that would only broad
 from distill_lib.losses.attention import attention_loss
 from distill_lib.losses.channel import channel_loss
 from distill_lib.losses.hint import hint_loss
+from distill_lib.losses.multibox import Predictions, multibox_loss
 from distill_lib.losses.overhaul import default_divisors, overhaul_loss, partial_l2
+from distill_lib.losses.pixels import pixel_cross_entropy
 from distill_lib.losses.relational import rkd_angle_loss, rkd_distance_loss, rkd_loss
 from distill_lib.losses.soft_targets import dkd_loss, guided_kd_loss, kd_loss
 
 __all__ = [
+    "Predictions",
     "attention_loss",
     "channel_loss",
     "default_divisors",
@@ -18,8 +21,10 @@ __all__ = [
     "guided_kd_loss",
     "hint_loss",
     "kd_loss",
+    "multibox_loss",
     "overhaul_loss",
     "partial_l2",
+    "pixel_cross_entropy",
     "rkd_angle_loss",
     "rkd_distance_loss",
     "rkd_loss",

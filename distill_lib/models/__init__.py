@@ -6,6 +6,8 @@ build_model("resnet50_stem3x3", num_classes=100)          # torchvision's, 3x3 s
 build_model("pyramidnet_110_84", num_classes=100)         # basic blocks
 build_model("pyramidnet_200_240_bottleneck", num_classes=100)
 build_model("mobilenet_v1", num_classes=1000)
+build_model("deeplabv3plus/resnet50", num_classes=11)      # segmentation: logits (N, K, H, W)
+build_model("ssd/resnet50", num_classes=3)                # detection: raw predictions
 build_model("torchvision/resnet18", num_classes=100)      # or just "resnet18"
 build_model("timm/mobilenetv3_small_100", num_classes=10)
 """
@@ -15,10 +17,18 @@ import re
 from torch import nn
 
 from distill_lib.errors import DistillError, unknown_name
+from distill_lib.models.deeplab import ENCODERS, deeplabv3plus
 from distill_lib.models.mobilenet import mobilenet_v1
 from distill_lib.models.pyramidnet import pyramidnet
 from distill_lib.models.resnet_cifar import TORCHVISION_DEPTHS, cifar_resnet, stem3x3_resnet
 from distill_lib.models.wide_resnet import wide_resnet
+
+
+def _ssd(name: str, num_classes: int) -> nn.Module:
+    from distill_lib.models.ssd import ssd  # builds on torchvision, which takes its time to load
+
+    return ssd(name, num_classes)
+
 
 OURS = {
     re.compile(r"wrn_\d+_\d+"): wide_resnet,
@@ -26,6 +36,8 @@ OURS = {
     re.compile(r"resnet\d+_stem3x3"): stem3x3_resnet,
     re.compile(r"mobilenet_v1"): mobilenet_v1,
     re.compile(r"pyramidnet_\d+_\d+(_bottleneck)?"): pyramidnet,
+    re.compile(r"deeplabv3plus/.*"): deeplabv3plus,
+    re.compile(r"ssd/.*"): _ssd,
 }
 """A pattern of names -> function(name, num_classes)."""
 EXAMPLES = (
@@ -36,6 +48,11 @@ EXAMPLES = (
     *("pyramidnet_110_84", "pyramidnet_200_240_bottleneck"),
 )
 """The usual names; the patterns build further ones, such as `pyramidnet_20_12` for a smoke test."""
+DENSE_EXAMPLES = (
+    *(f"deeplabv3plus/{encoder}" for encoder in ENCODERS),
+    *(f"ssd/resnet{depth}" for depth in TORCHVISION_DEPTHS),
+)
+"""Networks that answer for pixels or boxes."""
 
 
 def build_model(name: str, num_classes: int) -> nn.Module:
@@ -44,14 +61,15 @@ def build_model(name: str, num_classes: int) -> nn.Module:
     Args:
         name: one of ours (`wrn_<depth>_<width>`, `resnet<depth>_cifar`,
             `resnet<depth>_stem3x3`, `mobilenet_v1`, `pyramidnet_<depth>_<alpha>[_bottleneck]`),
-            the name of a torchvision classification network (with or without `torchvision/`),
-            or `timm/<name>`.
+            a torchvision classification network (with or without `torchvision/`),
+            `timm/<name>`; for pixels `deeplabv3plus/<encoder>`, for boxes `ssd/<resnet>`.
         num_classes: K, the length of the logits.
     Returns:
-        a network from images (N, 3, H, W) to logits (N, K).
+        a network from images (N, 3, H, W) to logits (N, K); for pixels (N, K, H, W), for boxes
+        `Predictions`.
     Raises:
         DistillError: nothing has this name (the nearest names are given), its depth or width is
-            impossible, or timm is missing.
+            impossible, or timm or segmentation-models-pytorch is missing.
     """
     if num_classes < 1:
         raise DistillError(f"num_classes is {num_classes}; expected 1 or more.")
@@ -65,7 +83,7 @@ def build_model(name: str, num_classes: int) -> nn.Module:
 
 def list_models() -> list[str]:
     """Our own networks' usual names, then torchvision's; other depths and widths are built too."""
-    return [*EXAMPLES, *_torchvision_names()]
+    return [*EXAMPLES, *DENSE_EXAMPLES, *_torchvision_names()]
 
 
 def _torchvision_names() -> list[str]:

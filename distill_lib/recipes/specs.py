@@ -2,20 +2,24 @@
 
 from dataclasses import asdict, dataclass, field, fields
 from functools import partial
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, get_args
 
 from distill_lib import terms
+from distill_lib.losses.overhaul import Distance
 from distill_lib.losses.relational import ANGLE_WEIGHT, DISTANCE_WEIGHT
+from distill_lib.margin_relu import Tail
 from distill_lib.schedules import Decay
 from distill_lib.taps import Tap
-
-OPTIONAL = ("decay", "teacher_taps", "student_taps")
-"""Fields that a record leaves out where they are None."""
+from distill_lib.terms.overhaul import Position, Stages, StudentTransform, TeacherTransform
 
 
 @dataclass(frozen=True)
 class Spec:
-    """What every term has: a weight, and how it decays over the run (not at all: None)."""
+    """What every term has: a weight, and how it decays over the run (not at all: None).
+
+    A record leaves keyword-only fields out where they are at their default, so that a field that is
+    added later does not change what earlier runs are called.
+    """
 
     weight: float = 1.0
     decay: Decay | None = field(default=None, kw_only=True)
@@ -37,9 +41,9 @@ class Spec:
     def as_dict(self) -> dict:
         """Plain data with the term's name, from which `spec_from_dict` makes the spec again."""
         values = asdict(self)
-        absent = [name for name in OPTIONAL if name in values and values[name] is None]
-        for name in absent:
-            del values[name]
+        for f in fields(self):
+            if f.kw_only and values[f.name] == f.default:
+                del values[f.name]
         return {"term": self.term.name, **values}
 
 
@@ -62,7 +66,8 @@ class FeatureSpec(Spec):
         if names is None:
             return None
         split = (name.partition(":") for name in names)
-        return [Tap(module, side or self.term.position) for module, _, side in split]
+        own = getattr(self, "position", self.term.position)
+        return [Tap(module, side or own) for module, _, side in split]
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,20 @@ class CE(Spec):
     label_smoothing: float = 0.0
 
     term: ClassVar = terms.CrossEntropy
+
+
+@dataclass(frozen=True)
+class PixelCE(Spec):
+    """Cross entropy of every pixel that has a class."""
+
+    term: ClassVar = terms.PixelCrossEntropy
+
+
+@dataclass(frozen=True)
+class MultiBox(Spec):
+    """The loss of a single-shot detector."""
+
+    term: ClassVar = terms.MultiBox
 
 
 @dataclass(frozen=True)
@@ -109,11 +128,19 @@ class DKD(Spec):
 
 @dataclass(frozen=True)
 class OFD(FeatureSpec):
-    """Overhaul loss; weight 1/1000 for 32x32 images, 1/10000 for 224 (OFD authors' code)."""
+    """Overhaul loss; weight 1/1000 for 32x32 images, 1/10000 for 224 (OFD authors' code).
+
+    The keyword-only fields are the paper's design choices, `terms.Overhaul` explains them.
+    """
 
     weight: float = 1e-3
-    tail: Literal["paper", "exact"] = "paper"
+    tail: Tail = "paper"
     divisors: tuple[float, ...] | None = None
+    teacher_transform: TeacherTransform = field(default="margin", kw_only=True)
+    student_transform: StudentTransform = field(default="conv_bn", kw_only=True)
+    position: Position = field(default="pre", kw_only=True)
+    distance: Distance = field(default="partial_l2", kw_only=True)
+    stages: Stages = field(default="all", kw_only=True)
 
     term: ClassVar = terms.Overhaul
 
@@ -123,6 +150,7 @@ class CD(FeatureSpec):
     """Channel distillation; weight 6 (CD authors' code)."""
 
     weight: float = 6.0
+    connectors: bool = field(default=True, kw_only=True)
 
     term: ClassVar = terms.Channel
 
@@ -156,7 +184,7 @@ class RKD(FeatureSpec):
     term: ClassVar = terms.Relational
 
 
-TermSpec = CE | KD | GKD | DKD | OFD | CD | AT | Hint | RKD
+TermSpec = CE | KD | GKD | DKD | OFD | CD | AT | Hint | RKD | PixelCE | MultiBox
 """All there are."""
 SPECS: dict[str, type[Spec]] = {spec.term.name: spec for spec in get_args(TermSpec)}
 """Term name -> spec, for records."""

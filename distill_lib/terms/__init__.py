@@ -2,6 +2,7 @@
 
 from distill_lib.terms.baselines import AttentionTransfer, Hint, Relational
 from distill_lib.terms.channel import Channel
+from distill_lib.terms.dense import MultiBox, PixelCrossEntropy
 from distill_lib.terms.on_features import FeatureTerm, check_pairs, connector, match_taps
 from distill_lib.terms.on_logits import (
     CrossEntropy,
@@ -21,8 +22,10 @@ __all__ = [
     "GuidedKnowledgeDistillation",
     "Hint",
     "KnowledgeDistillation",
+    "MultiBox",
     "Outputs",
     "Overhaul",
+    "PixelCrossEntropy",
     "Relational",
     "Term",
     "check_pairs",
