@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from distill_lib.cli_train import run_train
-from distill_lib.errors import DistillError
+from distill_lib.errors import DistillError, unknown_name
 from distill_lib.paths import relative
 from distill_lib.recipes import BUDGETS, RECIPES, SUITES, as_dict, get_recipe
 from distill_lib.records import RunRecord, find_records, load_record
@@ -42,7 +42,8 @@ def _parser() -> argparse.ArgumentParser:
     _device(demo)
     demo.add_argument("--fresh", action="store_true", help="train again, finished or not")
 
-    command("list", _list, "the recipes, as a table")
+    listed = command("list", _list, "the recipes, as a table")
+    listed.add_argument("suite", nargs="?", help=f"its rows alone: {', '.join(SUITES)}")
 
     train = command(
         "train",
@@ -50,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         "train a recipe, resume it, or report its finished run",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         add_help=False,
+        allow_abbrev=False,  # --seed is a field of the recipe, not --seeds
         usage="python -m distill_lib train RECIPE ... [options] [--<field of it> VALUE ...]\n"
         f"  RECIPE: a name of `list`, or a suite: {', '.join(SUITES)}",
     )
@@ -57,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--out", type=Path, metavar="DIR", help="the run's folder")
     _device(train)
     train.add_argument("--fresh", action="store_true", help="delete an earlier run, start over")
+    train.add_argument("--seeds", nargs="+", type=int, metavar="N", help="each recipe with each")
     train.add_argument("--with-teacher", action="store_true", help="first train the teacher too")
     train.add_argument("--untrained-teacher", action="store_true", help="accept an untrained one")
     train.add_argument("--compile", action="store_true", help="run through torch.compile")
@@ -112,8 +115,11 @@ def _demo(known: argparse.Namespace, rest: list[str]) -> int:
 def _list(known: argparse.Namespace, rest: list[str]) -> int:
     from distill_lib.report import published_text
 
+    if known.suite and known.suite not in SUITES:
+        raise unknown_name("suite", known.suite, SUITES)
     rows = []
-    for name, budgets in RECIPES.items():
+    for name in SUITES.get(known.suite, RECIPES):
+        budgets = RECIPES[name]
         paper = budgets["paper"]
         epochs = " / ".join(str(budgets[budget].epochs) for budget in BUDGETS)
         record = RunRecord(Path(), as_dict(paper), {}, {})

@@ -15,7 +15,7 @@ OWN_PAIR = ("--teacher", "--student", "--data")
 
 
 def run_train(known: argparse.Namespace, rest: list[str]) -> int:
-    """Train what was asked for, one recipe after the other.
+    """Train what was asked for, one recipe after the other, all of them before the next seed.
 
     Args:
         known: the options.
@@ -28,14 +28,18 @@ def run_train(known: argparse.Namespace, rest: list[str]) -> int:
         known.parser.print_help()
         return 0 if known.help else 2
     names = [name for word in given for name in SUITES.get(word, (word,))]
-    if known.out and len(names) > 1:
-        raise DistillError(f"--out names one folder, and {len(names)} recipes are to be trained.")
+    if known.seeds and any(field.split("=")[0] == "--seed" for field in fields):
+        raise DistillError("--seed and --seeds are both given; leave one out.")
     if known.terms is not None:
         recipes = [_own_pair(known, names, fields)]
     else:
         recipes = [_overridden(get_recipe(name, known.budget), fields) for name in names]
     if known.loss_list:
         recipes = [_with_loss_list(recipe, known.loss_list) for recipe in recipes]
+    if known.seeds:
+        recipes = [dataclasses.replace(r, seed=seed) for seed in known.seeds for r in recipes]
+    if known.out and len(recipes) > 1:
+        raise DistillError(f"--out names one folder, and {len(recipes)} runs are to be trained.")
     for recipe in recipes:
         if status := _train_one(known, recipe):
             return status

@@ -87,7 +87,7 @@ def test_what_is_compared_is_said_before_training(own_runs, capsys):
     [
         (["--terms", "ofd", "--student", "wrn_10_1"], "needs --teacher, --data"),
         (["plain-fashion-wrn10_1", "--terms", "ofd"], "Leave one out"),
-        (["seed2", "--out", "somewhere"], "--out names one folder, and 9 recipes"),
+        (["seed2", "--out", "somewhere"], "--out names one folder, and 9 runs"),
         (["seed3"], "unknown recipe 'seed3'"),
     ],
 )

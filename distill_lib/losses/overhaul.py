@@ -6,14 +6,19 @@ Proved by the golden keys `partial_l2/` and `ofd/`.
 """
 
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from distill_lib.errors import FeatureError
+from distill_lib.errors import FeatureError, unknown_name
 from distill_lib.losses._shapes import at_least_float32, same_shape
 from distill_lib.margin_relu import margin_relu
+
+Distance = Literal["partial_l2", "l2", "l1"]
+"""What is summed of student minus teacher; only partial L2 is OFD."""
 
 
 def partial_l2(student: Tensor, teacher: Tensor) -> Tensor:
@@ -57,13 +62,38 @@ class _PartialSquares(torch.autograd.Function):
         return to_student, -to_student if ctx.needs_input_grad[1] else None
 
 
+def feature_distance(student: Tensor, teacher: Tensor, distance: Distance) -> Tensor:
+    """Partial L2, or what it replaces: the sum of all squared or absolute differences.
+
+    Args:
+        student, teacher: as in `partial_l2`.
+        distance: which.
+    Returns:
+        scalar, summed over everything, float32 or wider.
+    Raises:
+        FeatureError: shapes differ.
+        DistillError: the distance is unknown.
+    """
+    if distance == "partial_l2":
+        return partial_l2(student, teacher)
+    if distance not in get_args(Distance):
+        raise unknown_name("distance", distance, get_args(Distance))
+    same_shape(student, teacher)
+    loss = F.mse_loss if distance == "l2" else F.l1_loss
+    return loss(at_least_float32(student), at_least_float32(teacher), reduction="sum")
+
+
 def overhaul_loss(
     students: Sequence[Tensor],
     teachers: Sequence[Tensor],
     margins: Sequence[Tensor],
     divisors: Sequence[float] | None = None,
+    distance: Distance = "partial_l2",
 ) -> Tensor:
     """Partial L2 between student features and margin-ReLU'd teacher features, over all taps.
+
+    max(x, margin) is every teacher transform of the paper's design table: a margin of 0 is the
+    ReLU, a margin below all features is none.
 
     Args:
         students: connector outputs, tap i (N, C_i, H_i, W_i).
@@ -71,6 +101,7 @@ def overhaul_loss(
         margins: one (C_i,) for each tap.
         divisors: what each tap's loss is divided by; 2^(n-1-i) for tap i of n if not given
             (8, 4, 2, 1 for four taps: deeper features count more. OFD authors' code).
+        distance: as in `feature_distance`.
     Returns:
         scalar, summed over everything; the authors divide it by N and by 1000 or 10000 outside.
     Raises:
@@ -89,7 +120,8 @@ def overhaul_loss(
     for student, teacher, margin, divisor in zip(
         students, teachers, margins, divisors, strict=True
     ):
-        total = total + partial_l2(student, margin_relu(teacher.detach(), margin)) / divisor
+        target = margin_relu(teacher.detach(), margin)
+        total = total + feature_distance(student, target, distance) / divisor
     return total
 
 

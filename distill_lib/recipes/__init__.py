@@ -8,7 +8,7 @@ from dataclasses import asdict
 from distill_lib.data.augment import Augment
 from distill_lib.data.image_folders import ResizedCrop
 from distill_lib.errors import DistillError, unknown_name
-from distill_lib.recipes import cifar, cifar100, cifar_small, fashion, imagenet
+from distill_lib.recipes import cifar, cifar100, cifar_small, design, fashion, imagenet, scarce
 from distill_lib.recipes.recipe import (
     BUDGETS,
     OPTIONAL,
@@ -32,12 +32,20 @@ from distill_lib.recipes.specs import (
 )
 
 RECIPES: dict[str, dict[str, Recipe]] = (
-    fashion.RECIPES | cifar.RECIPES | cifar_small.RECIPES | cifar100.RECIPES | imagenet.RECIPES
+    fashion.RECIPES
+    | cifar.RECIPES
+    | cifar_small.RECIPES
+    | design.RECIPES
+    | scarce.RECIPES
+    | cifar100.RECIPES
+    | imagenet.RECIPES
 )
 """Recipe name -> budget -> recipe."""
 SUITES: dict[str, tuple[str, ...]] = {
     "seed2": ("plain-imagenet-resnet34", *imagenet.SEED2_ROWS),
     "small-pair": tuple(cifar_small.RECIPES),
+    **design.SUITES,
+    **scarce.SUITES,
 }
 """Tables that `train` runs from one command: their recipes, a teacher before its students."""
 

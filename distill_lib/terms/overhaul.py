@@ -1,17 +1,32 @@
-"""The term of OFD: connectors, margins of the teacher, partial L2 (Heo et al., ICCV 2019)."""
+"""The term of OFD: connectors, margins of the teacher, partial L2 (Heo et al., ICCV 2019).
+
+Each of the paper's design choices (section 3) is an argument with OFD's own choice as its default.
+"""
 
 from collections.abc import Callable, Sequence
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from distill_lib.errors import FeatureError
+from distill_lib.errors import DistillError, FeatureError, unknown_name
 from distill_lib.losses import default_divisors, overhaul_loss
+from distill_lib.losses.overhaul import Distance
 from distill_lib.margin_relu import Tail, margin_from_batch_norm
 from distill_lib.measured_margins import MeasuredMargins
 from distill_lib.taps import Tap, module_at
-from distill_lib.terms.on_features import FeatureTerm, connector
+from distill_lib.terms.on_features import Dropped, FeatureTerm, connector
 from distill_lib.terms.term import Outputs
+
+TeacherTransform = Literal["margin", "relu", "none"]
+StudentTransform = Literal["conv_bn", "conv"]
+Position = Literal["pre", "post"]
+Stages = Literal["all", "last"]
+CONSTANT_MARGINS = {"relu": 0.0, "none": torch.finfo(torch.float32).min}
+"""Teacher transforms that are margin ReLUs too, of a margin that no batch norm has a say in.
+
+The lowest finite number, not -inf: `fit` keeps no checkpoint that holds an infinity.
+"""
 
 
 class Overhaul(FeatureTerm):
@@ -27,10 +42,20 @@ class Overhaul(FeatureTerm):
         teacher_taps, student_taps: where to read; see `FeatureTerm`.
         margins: `margin_from_data(...)` of this very teacher, for taps with no batch norm before
             them; otherwise the closed form of the batch norm.
+        teacher_transform: the teacher's features go through margin ReLU, ReLU or nothing. Under
+            partial L2 with "relu" a student that is negative where the teacher is is low enough;
+            with "none" it must be as low as the teacher.
+        student_transform: the connector, 1x1 convolution with or without batch norm.
+        position: both networks are read before or after the ReLU. After it nothing is negative, so
+            that "post" goes with teacher_transform "none" alone.
+        distance: what is summed, `losses.feature_distance`. The weight means the same for none but
+            the default: L1 and L2 are of other sizes.
+        stages: all pairs of taps that are found, or the last alone.
+    Raises:
+        DistillError: a name is unknown, or a choice has no meaning beside another.
     """
 
     name = "ofd"
-    position = "pre"
 
     def __init__(
         self,
@@ -41,6 +66,11 @@ class Overhaul(FeatureTerm):
         teacher_taps: Sequence[Tap] | None = None,
         student_taps: Sequence[Tap] | None = None,
         margins: MeasuredMargins | None = None,
+        teacher_transform: TeacherTransform = "margin",
+        student_transform: StudentTransform = "conv_bn",
+        position: Position = "pre",
+        distance: Distance = "partial_l2",
+        stages: Stages = "all",
         schedule: Callable[[int], float] | None = None,
     ):
         super().__init__(
@@ -49,6 +79,48 @@ class Overhaul(FeatureTerm):
         self.tail = tail
         self.divisors = divisors
         self.measured = margins
+        self.teacher_transform = teacher_transform
+        self.student_transform = student_transform
+        self.position = position
+        self.distance = distance
+        self.stages = stages
+        self._check_choices()
+
+    def _check_choices(self) -> None:
+        for choice, kind in (
+            ("teacher_transform", TeacherTransform),
+            ("student_transform", StudentTransform),
+            ("position", Position),
+            ("distance", Distance),
+            ("stages", Stages),
+        ):
+            if getattr(self, choice) not in get_args(kind):
+                raise unknown_name(choice, getattr(self, choice), get_args(kind))
+        transform = f"teacher_transform={self.teacher_transform!r}"
+        if self.position == "post" and self.teacher_transform != "none":
+            raise DistillError(
+                f"position='post' with {transform}: features after the ReLU are not negative, so "
+                "the transform would change nothing.\n  Say teacher_transform='none' beside it."
+            )
+        if self.teacher_transform != "margin" and (self.measured or self.tail != "paper"):
+            raise DistillError(
+                f"{transform} has no margins to choose, and tail={self.tail!r} or margins=... is "
+                "given.\n  Leave those out, or say teacher_transform='margin'."
+            )
+        if self.stages == "last" and self._wanted_taps != (None, None):
+            raise DistillError(
+                "stages='last' is for taps that are found, and taps are named.\n"
+                "  Name the last of them alone."
+            )
+
+    def match(self, teacher: list[Tap], student: list[Tap]) -> tuple[list[Tap], list[Tap], Dropped]:
+        """All pairs, or the last."""
+        teacher, student, dropped = super().match(teacher, student)
+        if self.stages == "all":
+            return teacher, student, dropped
+        dropped += [("teacher", tap) for tap in teacher[:-1]]
+        dropped += [("student", tap) for tap in student[:-1]]
+        return teacher[-1:], student[-1:], dropped
 
     def attach(self, teacher: nn.Module, student: nn.Module, image_size: int) -> None:
         """Find the taps, check that they pair up, build connectors and margins.
@@ -67,15 +139,17 @@ class Overhaul(FeatureTerm):
         self._attach_margins(teacher)
 
     def build_connector(self, student_channels: int, teacher_channels: int) -> nn.Module:
-        """Convolution and batch norm."""
-        return connector(student_channels, teacher_channels)
+        """Convolution, and batch norm unless the student transform does without."""
+        layers = connector(student_channels, teacher_channels)
+        return layers if self.student_transform == "conv_bn" else layers[:1]
 
     def _attach_margins(self, teacher: nn.Module) -> None:
         # A list, so that the teacher's batch norms do not become modules of this term.
         self._norms = []
         for i, tap in enumerate(self.teacher_taps):
-            self.register_buffer(f"margin{i}", torch.zeros(tap.channels))
-            if self.measured is None:
+            constant = CONSTANT_MARGINS.get(self.teacher_transform, 0.0)
+            self.register_buffer(f"margin{i}", torch.full((tap.channels,), constant))
+            if self.measured is None and self.teacher_transform == "margin":
                 norm = None if tap.batch_norm is None else module_at(teacher, tap.batch_norm)
                 if norm is None or norm.weight is None:
                     raise FeatureError(
@@ -91,7 +165,7 @@ class Overhaul(FeatureTerm):
         self._refresh_closed_form()
 
     def refresh_margins(self, teacher: nn.Module) -> None:
-        """Compute the margins anew from the teacher's present weights.
+        """Compute the margins anew from the teacher's present weights, if they come from there.
 
         Raises:
             FeatureError: the margins were measured on a teacher with other weights.
@@ -105,7 +179,8 @@ class Overhaul(FeatureTerm):
 
     @torch.no_grad()
     def _refresh_closed_form(self) -> None:
-        for buffer, norm in zip(self.margins, self._norms, strict=True):
+        # No norms are known where the margins are constants.
+        for buffer, norm in zip(self.margins, self._norms, strict=bool(self._norms)):
             buffer.copy_(margin_from_batch_norm(norm.weight, norm.bias, self.tail))
 
     @property
@@ -121,4 +196,7 @@ class Overhaul(FeatureTerm):
         students, teachers = self.features(student, teacher)
         batch = students[0].shape[0]
         pairs = zip(students, teachers, self.margins, self.divisors, strict=True)
-        return [overhaul_loss([s], [t], [margin], [d]) / batch for s, t, margin, d in pairs]
+        return [
+            overhaul_loss([s], [t], [margin], [d], self.distance) / batch
+            for s, t, margin, d in pairs
+        ]
