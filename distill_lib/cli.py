@@ -80,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     report = command("report", _report, "finished runs beside the published numbers")
     report.add_argument("runs", nargs="*", type=Path, help="folders; runs/ and results/ if none")
     report.add_argument("--out", type=Path, metavar="DIR", help="where report.md and .png go")
+    report.add_argument("--all", action="store_true", help="write RESULTS.md, of results/ alone")
 
     data = command("data", _data, "which data sets are here; prepare or download one")
     data.add_argument("--prepare", metavar="NAME", help="decode it now, once")
@@ -159,8 +160,13 @@ def _test(known: argparse.Namespace, rest: list[str]) -> int:
 
 def _report(known: argparse.Namespace, rest: list[str]) -> int:
     from distill_lib import paths
-    from distill_lib.report import write_report
+    from distill_lib.report import write_report, write_results
 
+    if known.all:
+        if known.runs or known.out:
+            raise DistillError("report --all is of results/ and writes RESULTS.md; name no folder.")
+        print("\n".join(relative(file) for file in write_results()))
+        return 0
     for folder in known.runs:
         if not folder.is_dir():
             raise DistillError(f"{folder} is no folder; expected a run, or a folder of runs.")

@@ -12,16 +12,49 @@ from matplotlib.figure import Figure
 
 from distill_lib.files import write_atomically
 
-COLOURS = {  # Okabe and Ito: told apart by the colour-blind
+# Okabe and Ito: told apart by the colour-blind. A family shares its colour and differs by marker
+# and dash.
+COLOURS = {
     "teacher": "#0072B2",
     "plain": "#999999",
-    "kd": "#E69F00",
-    "ofd": "#D55E00",
-    "cd": "#009E73",
+    **dict.fromkeys(("kd", "gkd", "dkd"), "#E69F00"),
+    "hint": "#CC79A7",
+    "at": "#56B4E9",
+    "rkd": "#000000",
+    **dict.fromkeys(("cd", "cd_gkd", "cd_gkd_edt"), "#009E73"),
+    **dict.fromkeys(("ofd", "ofd_kd"), "#D55E00"),
 }
-MARKERS = {"teacher": "s", "plain": "o", "kd": "^", "ofd": "D", "cd": "v"}
-DASHES = {"teacher": "-", "plain": ":", "kd": "--", "ofd": "-", "cd": "-."}
-LABELS = {"plain": "alone", "kd": "KD", "ofd": "OFD", "cd": "CD", "teacher": "teacher"}
+MARKERS = dict(zip(COLOURS, "so^PXp>*v<hDd", strict=True))
+DASHES = {
+    "teacher": "-",
+    "plain": ":",
+    "kd": "--",
+    "gkd": (0, (5, 1)),
+    "dkd": (0, (2, 1)),
+    "hint": "--",
+    "at": "-.",
+    "rkd": "-",
+    "cd": "-.",
+    "cd_gkd": (0, (3, 1, 1, 1)),
+    "cd_gkd_edt": (0, (3, 1, 1, 1, 1, 1)),
+    "ofd": "-",
+    "ofd_kd": (0, (8, 2)),
+}
+LABELS = {
+    "teacher": "teacher",
+    "plain": "alone",
+    "kd": "KD",
+    "gkd": "GKD",
+    "dkd": "DKD",
+    "hint": "FitNets hint",
+    "at": "AT",
+    "rkd": "RKD",
+    "cd": "CD",
+    "cd_gkd": "CD + GKD",
+    "cd_gkd_edt": "CD + GKD + EDT",
+    "ofd": "OFD",
+    "ofd_kd": "OFD + KD",
+}
 
 
 def use_style(where: Literal["page", "slides"] = "page") -> None:
@@ -46,8 +79,27 @@ def use_style(where: Literal["page", "slides"] = "page") -> None:
 
 
 def method_of(recipe_name: str) -> str:
-    """plain, kd, ofd or cd: what a recipe's name begins with, and what colours go by."""
+    """A key of `COLOURS` such as cd_gkd: what a recipe's name begins with, if it has a method."""
     return recipe_name.split("-")[0]
+
+
+def label_of(recipe_name: str) -> str:
+    """The method's label; what the recipe's name begins with, where that is no method."""
+    method = method_of(recipe_name)
+    return LABELS.get(method, method)
+
+
+def look(method: str) -> dict:
+    """Colour, marker and dash of a method; a variant such as ofd_relu looks like its family.
+
+    What has no family has black dots.
+    """
+    known = method if method in COLOURS else method.split("_")[0]
+    return {
+        "color": COLOURS.get(known, "black"),
+        "marker": MARKERS.get(known, "o"),
+        "linestyle": DASHES.get(known, "-"),
+    }
 
 
 def shared_legend(figure: Figure, ax: Axes) -> None:

@@ -1,0 +1,153 @@
+"""The project's evidence: which tables there are, and which runs each of them wants."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from distill_lib.recipes import SUITES, Budget, Recipe, get_recipe, what_differs
+from distill_lib.recipes.cifar_small import TEACHER as SMALL_TEACHER
+from distill_lib.report.figures import COST_FIGURE, DOT_FIGURE, GAIN_FIGURE, LABEL_FIGURE, Figure
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of RESULTS.md.
+
+    Attributes:
+        name: a suite, where there is one; what its figures' files begin with.
+        title: its heading.
+        sentence: what it is there to show, and what differs from where the idea was published.
+        recipes: its rows, a teacher before its students; those of the suite come after.
+        budget: of every row.
+        seeds: how many runs a row is to have; teachers and pretrained starts have one.
+        figures: what is drawn of it.
+        base: the recipe that the other rows with a teacher change something of.
+    """
+
+    name: str
+    title: str
+    sentence: str
+    recipes: tuple[str, ...] = ()
+    budget: Budget = "laptop"
+    seeds: int = 1
+    figures: tuple[Figure, ...] = ()
+    base: str | None = None
+
+    def planned(self) -> Iterator[tuple[Recipe, range]]:
+        """Each row's recipe and the seeds it is to be run with."""
+        recipes = [get_recipe(name, self.budget) for name in self.recipes]
+        started_from = {r.teacher for r in recipes} | {r.pretrained for r in recipes}
+        for recipe in recipes:
+            yield recipe, range(1 if recipe.name in started_from else self.seeds)
+
+    def change(self, recipe: Recipe) -> str | None:
+        """What a row has that the base has not: `distance l1`."""
+        if self.base is None or recipe.teacher is None:
+            return None
+        changes = what_differs(get_recipe(self.base, self.budget), recipe)
+        return ", ".join(f"{key.split('.')[-1]} {value}" for key, _, value in changes) or "none"
+
+
+SHORT_OFD = "ofd-cifar10-wrn16_2-wrn10_1-short"
+SEED1 = (
+    "plain-cifar10-wrn28_4",
+    "plain-cifar10-wrn16_2",
+    "kd-cifar10-wrn28_4-wrn16_2",
+    "ofd-cifar10-wrn28_4-wrn16_2",
+)
+FASHION = (
+    "plain-fashion-wrn16_2",
+    "plain-fashion-wrn10_1",
+    "kd-fashion-wrn16_2-wrn10_1",
+    "ofd-fashion-wrn16_2-wrn10_1",
+)
+
+
+TABLES = tuple(
+    replace(table, recipes=tuple(dict.fromkeys((*table.recipes, *SUITES.get(table.name, ())))))
+    for table in (
+        Table(
+            "small-pair",
+            "CIFAR-10, the small pair",
+            "Every method once, WRN-16-2 to WRN-10-1, a pair that no paper has: all rows share "
+            "teacher, optimiser and epochs and differ in their terms alone.",
+            (SMALL_TEACHER,),
+            seeds=3,
+            figures=(DOT_FIGURE, GAIN_FIGURE, COST_FIGURE),
+        ),
+        Table(
+            "ofd-design",
+            "OFD's design table",
+            "The overhaul loss on the small pair with one choice changed at a time, in half of its "
+            "epochs. The paper compares its choices on other pairs, so none of its numbers stands "
+            "beside these.",
+            seeds=3,
+            figures=(DOT_FIGURE,),
+            base=SHORT_OFD,
+        ),
+        Table(
+            "ofd-weight",
+            "The weight of OFD",
+            "OFD's weight of 1/1000 times the factor that the row names; at 0 it would be the "
+            "plain student.",
+            figures=(DOT_FIGURE,),
+            base=SHORT_OFD,
+        ),
+        Table(
+            "cd-variants",
+            "Channel Distillation's variants",
+            "CD with and without connectors and decay. Without connectors the channels must agree, "
+            "so the student is a WRN-10-2, as wide as the teacher.",
+            base="cd-cifar10-wrn16_2-wrn10_2-short",
+        ),
+        Table(
+            "scarce-labels",
+            "Scarce labels",
+            "The small pair's student on all, a tenth and a hundredth of CIFAR-10's training "
+            "images, in as many steps; its teacher saw them all.",
+            figures=(LABEL_FIGURE,),
+        ),
+        Table(
+            "seed1-paper",
+            "OFD's pair on CIFAR-10, the papers' 200 epochs",
+            "WRN-28-4 to WRN-16-2; published are MMRazor's first record and its later one.",
+            SEED1,
+            budget="paper",
+            seeds=3,
+        ),
+        Table(
+            "seed1-laptop",
+            "OFD's pair on CIFAR-10, a few epochs",
+            "The same pair at what a CPU can pay; the published numbers are of 200 epochs.",
+            SEED1,
+        ),
+        Table(
+            "seed2",
+            "Channel Distillation's table, on Imagenette",
+            "The rows of the ImageNet table, ResNet-34 to ResNet-18, called what its authors call "
+            "them. Imagenette has 10 classes for ImageNet's 1,000 and 9,469 images; ours are 64 "
+            "pixels for 224, 8 epochs for 100, and the teacher was trained here. The published "
+            "numbers are ImageNet's: they stand beside ours and are no target of them.",
+        ),
+        Table(
+            "camvid",
+            "Segmentation on CamVid",
+            "DeepLabV3+ with and without OFD; published numbers are Pascal VOC's.",
+            seeds=2,
+        ),
+        Table(
+            "bccd",
+            "Detection on BCCD",
+            "SSD with and without OFD. mAP@0.5 is COCO's, of 101 points, where Pascal VOC's has "
+            "11; published numbers are Pascal VOC's.",
+            seeds=2,
+        ),
+        Table(
+            "fashion",
+            "The demo's pair",
+            "What `python -m distill_lib demo` trains, on 10,000 embedded Fashion-MNIST images.",
+            FASHION,
+        ),
+    )
+    if table.recipes or table.name in SUITES
+)
+"""The tables of RESULTS.md, in its order; one whose suite this version lacks is left out."""
