@@ -2,8 +2,9 @@
 
 import pytest
 
-from distill_lib import cli, paths
-from distill_lib.records import load_record
+from distill_lib import cli, paths, training
+from distill_lib.recipes import RECIPES, SUITES, as_dict
+from distill_lib.records import RunRecord, load_record
 
 TEACHER = "results/plain-fashion-wrn16_2/laptop/0"
 SMALL = ["--budget", "smoke", "--train-limit", "100"]
@@ -33,6 +34,46 @@ def test_a_suite_is_its_recipes(own_runs, monkeypatch, capsys):
     monkeypatch.setattr("distill_lib.cli_train.SUITES", {"two": ("plain-fashion-wrn10_1",) * 2})
     assert train("two", *SMALL) == 0
     assert capsys.readouterr().out.count("plain-fashion-wrn10_1: top-1") == 2
+
+
+def test_every_recipe_has_a_seed_before_the_next_one(own_runs, monkeypatch, capsys):
+    names = ["plain-fashion-wrn10_1", "kd-fashion-wrn16_2-wrn10_1"]
+    order = []
+    ran = training.fit
+    monkeypatch.setattr(
+        training, "fit", lambda r, **o: order.append((r.seed, r.name)) or ran(r, **o)
+    )
+    assert train(*names, *SMALL, "--seeds", "0", "2") == 0
+    assert order == [(seed, name) for seed in (0, 2) for name in names]
+    first = [run.stat().st_mtime_ns for run in sorted(own_runs.rglob("last.safetensors"))]
+    assert len(first) == 4
+    said = capsys.readouterr().out
+    assert train(*names, *SMALL, "--seeds", "0", "2") == 0
+    assert capsys.readouterr().out == said  # finished runs are reported, not run again
+    again = [run.stat().st_mtime_ns for run in sorted(own_runs.rglob("last.safetensors"))]
+    assert again == first
+
+
+def test_an_interrupted_seed_ends_the_command(monkeypatch, capsys):
+    def interrupted(recipe, **options):
+        record = RunRecord(paths.runs_dir() / str(recipe.seed), as_dict(recipe), {}, {})
+        record.status, record.reason = "interrupted", "signal 15"
+        return record
+
+    monkeypatch.setattr(training, "fit", interrupted)
+    assert train("plain-fashion-wrn10_1", "--seeds", "4", "5") == 143
+    assert capsys.readouterr().out.count("the same command goes on") == 1
+
+
+def test_list_shows_a_suite(capsys):
+    assert cli.main(["list", "ofd-weight"]) == 0
+    header, line, *rows = capsys.readouterr().out.splitlines()
+    assert header.startswith("| recipe")
+    assert [row.split("|")[1].strip() for row in rows] == list(SUITES["ofd-weight"])
+    assert cli.main(["list"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2 + len(RECIPES)
+    assert cli.main(["list", "ofd-weights"]) == 2
+    assert "unknown suite 'ofd-weights'" in capsys.readouterr().err
 
 
 def test_a_loss_list_replaces_the_terms(own_runs, tmp_path):
@@ -89,6 +130,8 @@ def test_what_is_compared_is_said_before_training(own_runs, capsys):
         (["plain-fashion-wrn10_1", "--terms", "ofd"], "Leave one out"),
         (["seed2", "--out", "somewhere"], "--out names one folder, and 9 runs"),
         (["seed3"], "unknown recipe 'seed3'"),
+        (["plain-fashion-wrn10_1", "--seeds", "1", "2", "--out", "x"], "one folder, and 2 runs"),
+        (["plain-fashion-wrn10_1", "--seeds", "1", "--seed", "2"], "leave one out"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(words, said, capsys):

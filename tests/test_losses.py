@@ -22,6 +22,7 @@ from distill_lib.losses import (
     rkd_distance_loss,
     rkd_loss,
 )
+from distill_lib.losses.overhaul import feature_distance
 
 HALVES = [torch.float16, torch.bfloat16]
 LABELS = torch.tensor([0, 1, 2])
@@ -64,6 +65,31 @@ def test_an_infinity_that_does_not_count_leaves_no_nan(dtype, s, t):
     assert student.grad.tolist() == [[0.0, -2.0]]
 
 
+@pytest.mark.parametrize(
+    ("distance", "plain"),
+    [
+        ("partial_l2", lambda s, t: 0.0 if s <= t <= 0 else (s - t) ** 2),
+        ("l2", lambda s, t: (s - t) ** 2),
+        ("l1", lambda s, t: abs(s - t)),
+    ],
+)
+def test_a_distance_is_its_plain_sum(distance, plain):
+    s, t = (randn(4, 3, 2, 2, seed=seed, dtype=torch.float64) for seed in (0, 1))
+    pairs = zip(s.flatten().tolist(), t.flatten().tolist(), strict=True)
+    expected = sum(plain(*pair) for pair in pairs)
+    assert feature_distance(s, t, distance).item() == pytest.approx(expected, rel=1e-12)
+    loss = partial(feature_distance, teacher=t, distance=distance)
+    assert torch.autograd.gradcheck(loss, s.requires_grad_())
+    margins = [torch.full((3,), -math.inf)]  # of a margin below everything nothing is cut
+    over_taps = overhaul_loss([s], [t], margins, [2.0], distance)
+    assert over_taps.item() == pytest.approx(expected / 2, rel=1e-12)
+
+
+def test_an_unknown_distance_is_refused():
+    with pytest.raises(DistillError, match="(?s)unknown distance 'l3'.*l2"):
+        feature_distance(torch.zeros(1), torch.zeros(1), "l3")
+
+
 @pytest.mark.parametrize("dtype", HALVES)
 @pytest.mark.parametrize("autocast", [False, True])
 def test_half_precision_is_summed_in_float32(dtype, autocast):
@@ -79,12 +105,15 @@ def test_half_precision_is_summed_in_float32(dtype, autocast):
         softened = kd_loss(logits, -logits, 4.0)
         decoupled = dkd_loss(logits, -logits, torch.arange(100), 1.0, 8.0, 4.0)
         relations = rkd_loss(logits, -logits)
-    for value in (*(loss, over_taps, channels, attention, hint, softened, decoupled, relations),):
+        squares, absolute = (feature_distance(s, t.to(dtype), kind) for kind in ("l2", "l1"))
+    on_features = (loss, over_taps, channels, attention, hint, squares, absolute)
+    for value in (*on_features, softened, decoupled, relations):
         assert value.dtype == torch.float32
         assert value.isfinite()
     assert hint.item() == pytest.approx(0.125**2)
     assert loss.item() == pytest.approx(100_000 * 0.125**2, rel=1e-5)
-    assert over_taps.item() == pytest.approx(loss.item())
+    assert over_taps.item() == squares.item() == pytest.approx(loss.item())
+    assert absolute.item() == pytest.approx(100_000 * 0.125, rel=1e-5)
     assert channels.item() == pytest.approx(0.125**2, rel=1e-5)
     assert attention.item() == pytest.approx(0, abs=1e-9)
 
@@ -132,6 +161,9 @@ def test_features_that_only_broadcast_are_refused(student, teacher):
     margin = torch.zeros(8)
     with pytest.raises(FeatureError, match="differ: expected equal shapes"):
         partial_l2(student, teacher)
+    for distance in ("l2", "l1"):
+        with pytest.raises(FeatureError, match="differ: expected equal shapes"):
+            feature_distance(student, teacher, distance)
     with pytest.raises(DistillError):
         overhaul_loss([student], [teacher], [margin])
 

@@ -20,7 +20,7 @@ from distill_lib.losses import (
 )
 from distill_lib.measured_margins import weights_digest
 from distill_lib.models import build_model
-from distill_lib.recipes import AT, CD, DKD, GKD, RKD, Hint
+from distill_lib.recipes import AT, CD, DKD, GKD, OFD, RKD, Hint
 from distill_lib.recipes.specs import SPECS, spec_from_dict
 from distill_lib.schedules import Decay
 from distill_lib.taps import Tap, find_taps
@@ -354,3 +354,132 @@ def test_a_spec_builds_its_term_and_comes_back_from_data(name):
     weights = [decaying.build(epochs=10).weight_at(epoch) for epoch in (1, 3, 4, 10)]
     acts_first = name in ("ofd", "cd", "at", "hint", "rkd")
     assert weights == ([2.0, 1.0, 1.0, 0.5] if acts_first else [0.0, 0.0, 1.0, 0.5])
+
+
+def in_double(teacher, student, batch, spec):
+    """A term and both networks' outputs in float64."""
+    distiller = Distiller(teacher, student, [spec.build(epochs=10)]).double()
+    distiller.refresh_margins()
+    images = batch[0].double()
+    return distiller.terms[0], distiller.run_student(images), distiller.run_teacher(images)
+
+
+PARTIAL = {"partial_l2": lambda s, t: torch.where((s <= t) & (t <= 0), 0, s - t) ** 2}
+DISTANCES = PARTIAL | {"l2": lambda s, t: (s - t) ** 2, "l1": lambda s, t: (s - t).abs()}
+"""By name, element by element."""
+NORMS = ("block2.layer.0.bn1", "block3.layer.0.bn1", "bn1")
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {},
+        {"tail": "exact"},
+        {"teacher_transform": "relu"},
+        {"teacher_transform": "none"},
+        {"student_transform": "conv"},
+        {"position": "post", "teacher_transform": "none"},
+        {"distance": "l2"},
+        {"distance": "l1"},
+        {"stages": "last"},
+    ],
+    ids=str,
+)
+def test_each_choice_of_ofd_is_its_formula(teacher, student, batch, choice):
+    nn.init.constant_(teacher.bn1.bias, 5.0)  # where negatives are rare the two tails differ
+    spec = OFD(**choice)
+    term, s, t = in_double(teacher, student, batch, spec)
+    position, kept = spec.position, {"all": [0, 1, 2], "last": [2]}[spec.stages]
+    assert term.teacher_taps == [Tap(LAST_RELUS[i], position) for i in kept]
+    expected = 0.0
+    for i, connect in zip(kept, term.connectors, strict=True):
+        tap = Tap(LAST_RELUS[i], position)
+        assert (t.taps[tap].min() >= 0) == (position == "post")
+        connected = torch.einsum("ncij,oc->noij", s.taps[tap], connect[0].weight[:, :, 0, 0])
+        if spec.student_transform == "conv_bn":
+            variance, mean = torch.var_mean(connected, (0, 2, 3), correction=0, keepdim=True)
+            connected = (connected - mean) / (variance + connect[1].eps).sqrt()
+        norm = teacher.get_submodule(NORMS[i])
+        target = {
+            "margin": t.taps[tap].maximum(
+                margin_from_batch_norm(norm.weight, norm.bias, spec.tail).view(1, -1, 1, 1)
+            ),
+            "relu": t.taps[tap].clamp_min(0),
+            "none": t.taps[tap],
+        }[spec.teacher_transform]
+        differences = DISTANCES[spec.distance](connected, target.detach())
+        expected = expected + differences.sum() / 2 ** (2 - i) / len(batch[0])
+    raw = term(s, t, batch[1])
+    assert raw.item() == pytest.approx(expected.item(), rel=1e-9)
+    weights = [student.conv1.weight, *(connect[0].weight for connect in term.connectors)]
+    gradients = (torch.autograd.grad(loss, weights, retain_graph=True) for loss in (raw, expected))
+    for ours, plain in zip(*gradients, strict=True):
+        assert ours.any()
+        torch.testing.assert_close(ours, plain, rtol=1e-7, atol=1e-10)
+    # `fit` refuses checkpoints with infinities, and spec and record are the same choice.
+    assert all(value.isfinite().all() for value in term.state_dict().values())
+    assert spec_from_dict(spec.as_dict()) == spec
+    assert {key: spec.as_dict()[key] for key in choice} == choice
+
+
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        ({"teacher_transform": "margins"}, "unknown teacher_transform 'margins'"),
+        ({"student_transform": "bn"}, "unknown student_transform"),
+        ({"position": "after"}, "unknown position 'after'"),
+        ({"distance": "l3"}, "unknown distance"),
+        ({"stages": "first"}, "unknown stages"),
+        ({"position": "post"}, "(?s)would change nothing.*teacher_transform='none'"),
+        ({"position": "post", "teacher_transform": "relu"}, "would change nothing"),
+        ({"tail": "exact", "teacher_transform": "relu"}, "no margins to choose, and tail='exact'"),
+        ({"stages": "last", "student_taps": ("relu",)}, "(?s)taps are named.*last of them alone"),
+    ],
+)
+def test_choices_without_meaning_are_refused(choice, said):
+    with pytest.raises(DistillError, match=said):
+        OFD(**choice).build(epochs=10)
+
+
+def test_measured_margins_need_the_margin_relu():
+    teacher = Bare()
+    measured = margin_from_data(teacher, [torch.randn(2, 3, 32, 32)], find_taps(teacher, 32))
+    with pytest.raises(DistillError, match="no margins to choose"):
+        Overhaul(margins=measured, teacher_transform="none")
+
+
+def test_without_margins_no_batch_norm_is_needed():
+    term = attached(Bare(), Bare(2), teacher_transform="relu")
+    term.refresh_margins(Bare())
+    assert all(torch.equal(margin, torch.zeros(4)) for margin in term.margins)
+
+
+def test_stages_that_are_left_out_are_told(teacher, student):
+    term = attached(teacher, student, stages="last")
+    assert "ofd: teacher's pre relu -> student's pre relu (stride 4)" in term.describe_taps()
+    assert term.describe_taps().count("left out") == 4
+
+
+def test_named_taps_are_on_the_side_of_their_term():
+    names = {"teacher_taps": ("relu", "bn1:pre"), "student_taps": ("relu", "bn1:post")}
+    for spec, side in ((OFD(**names), "pre"), (CD(**names), "post")):
+        settings = spec._settings()
+        assert settings["teacher_taps"] == [Tap("relu", side), Tap("bn1", "pre")]
+    after = OFD(position="post", teacher_transform="none", **names)._settings()
+    assert after["teacher_taps"] == [Tap("relu", "post"), Tap("bn1", "pre")]
+
+
+def test_channels_without_connectors(teacher, student, batch):
+    with pytest.raises(FeatureError, match=r"(?s)tap has 16 channels, the teacher's 32.*=True"):
+        Distiller(teacher, student, [Channel(connectors=False)])
+    equal = build_model("wrn_10_2", 10)
+    term, s, t = in_double(teacher, equal, batch, CD(connectors=False))
+    assert not list(term.parameters())
+    expected = sum(
+        ((s.taps[tap].mean((2, 3)) - t.taps[tap].mean((2, 3))) ** 2).mean()
+        for tap in term.teacher_taps
+    )
+    raw = term(s, t, batch[1])
+    assert raw.item() == pytest.approx(expected.item(), rel=1e-9)
+    (gradient,) = torch.autograd.grad(raw, equal.conv1.weight)
+    assert gradient.any()

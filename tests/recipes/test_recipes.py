@@ -1,6 +1,7 @@
 """Recipes: what they say, that they can be built, and that records give them back."""
 
 import json
+import math
 from dataclasses import fields, replace
 
 import pytest
@@ -27,9 +28,11 @@ from distill_lib.recipes import (
     what_differs,
 )
 from distill_lib.recipes.recipe import FREE, IDENTITY
+from distill_lib.records import find_records
 from distill_lib.training.build import build
 from distill_lib.training.fit import fit
 from distill_lib.training.optimizer import learning_rate
+from distill_lib.training.run_folder import identity_of
 
 ALL = [(name, budget) for name in RECIPES for budget in BUDGETS]
 OFD_NAME, PLAIN_NAME = "ofd-cifar10-wrn28_4-wrn16_2", "plain-cifar10-wrn16_2"
@@ -49,7 +52,14 @@ def smoke_data():
     )
 
 
-@pytest.mark.parametrize("name", RECIPES)
+def runs_at_smoke():
+    """Recipes that differ at smoke in more than what they are called."""
+    called = dict.fromkeys(("name", "paper", "note"), "") | {"published": ()}
+    by_content = {replace(RECIPES[name]["smoke"], **called): name for name in reversed(RECIPES)}
+    return by_content.values()
+
+
+@pytest.mark.parametrize("name", runs_at_smoke())
 def test_every_recipe_runs_at_smoke(name, smoke_data, tmp_path, monkeypatch):
     # The teacher is the shipped one: runs of this machine are not looked at.
     monkeypatch.setattr(paths, "runs_dir", lambda: tmp_path)
@@ -300,3 +310,89 @@ def test_ofds_settings_tap_three_pairs(letter):
     assert [tap.stride for tap in term.teacher_taps] == [1, 2, 4]
     assert term.dropped_taps == []
     assert term.divisors == (4.0, 2.0, 1.0)
+
+
+def test_finished_runs_are_still_the_same_runs():
+    beside = {"precision", "data_digest", "student_shapes", "world_size", "teacher_digest"}
+    records = find_records(paths.results_dir())
+    for record in records:
+        found = {key: record.identity[key] for key in beside & record.identity.keys()}
+        assert identity_of(recipe_from_dict(record.recipe), **found) == record.identity
+    (ofd,) = (
+        record.recipe
+        for record in records
+        if (record.name, record.recipe["seed"]) == ("ofd-cifar10-wrn16_2-wrn10_1", 0)
+    )
+    assert json.loads(json.dumps(as_dict(get_recipe(ofd["name"], "laptop")))) == ofd
+
+
+def test_suites_are_recipes_each_once():
+    for rows in SUITES.values():
+        assert len(set(rows)) == len(rows)
+        assert set(rows) <= RECIPES.keys()
+
+
+def laptop_rows(suite):
+    return [get_recipe(name, "laptop") for name in SUITES[suite]]
+
+
+def choices(base, recipe):
+    return {key: new for key, _, new in what_differs(base, recipe)}
+
+
+def test_ofds_table_changes_one_choice_at_a_time():
+    plain, ofd, *variants = laptop_rows("ofd-design")
+    assert {recipe.epochs for recipe in (plain, ofd, *variants)} == {4}
+    assert plain == replace(
+        get_recipe("plain-cifar10-wrn10_1", "laptop"), name=plain.name, epochs=4, note=plain.note
+    )
+    assert choices(plain, ofd).keys() == {
+        *("terms.1.term", "terms.1.weight", "terms.1.tail", "teacher")
+    }
+    found = {recipe.name.split("-")[0]: choices(ofd, recipe) for recipe in variants}
+    assert found == {
+        "ofd_relu": {"terms.1.teacher_transform": "relu"},
+        "ofd_raw": {"terms.1.teacher_transform": "none"},
+        "ofd_exact": {"terms.1.tail": "exact"},
+        "ofd_conv": {"terms.1.student_transform": "conv"},
+        "ofd_post": {"terms.1.position": "post", "terms.1.teacher_transform": "none"},
+        "ofd_last": {"terms.1.stages": "last"},
+        "ofd_l2": {"terms.1.distance": "l2"},
+        "ofd_l1": {"terms.1.distance": "l1"},
+        "ofd_train": {"teacher_mode": "train"},
+    }
+
+
+def test_ofds_weight_is_swept():
+    plain, *rows = laptop_rows("ofd-weight")
+    assert not plain.needs_teacher
+    assert [recipe.terms[1].weight for recipe in rows] == [1e-5, 1e-4, 1e-3, 1e-2]
+    assert all(choices(rows[2], recipe).keys() <= {"terms.1.weight"} for recipe in rows)
+
+
+def test_cds_variants_are_between_networks_of_equal_width():
+    plain, cd, *variants = laptop_rows("cd-variants")
+    assert not plain.needs_teacher
+    assert (get_recipe(cd.teacher).student, cd.student) == ("wrn_16_2", "wrn_10_2")
+    decay = {"terms.1.decay.data", "terms.1.decay.version", "terms.1.decay.factor"}
+    assert [choices(cd, recipe).keys() for recipe in variants] == [
+        {"terms.1.connectors"},
+        decay,
+        {"terms.1.connectors"} | decay,
+    ]
+
+
+@pytest.mark.parametrize("budget", ["laptop", "paper"])
+def test_scarce_labels_change_the_images_and_not_the_steps(budget):
+    names = SUITES["scarce-labels"]
+    full, scarce = names[:4], names[4:]
+    assert [name.split("-")[0] for name in full] == ["plain", "kd", "cd", "ofd"]
+    assert scarce == tuple(f"{name}-{end}" for end in ("10pct", "1pct") for name in full)
+    for name in scarce:
+        recipe, whole = (get_recipe(n, budget) for n in (name, name.rpartition("-")[0]))
+        assert choices(whole, recipe).keys() == {"train_limit", "epochs"}
+        assert recipe.train_limit == {"10pct": 5_000, "1pct": 500}[name.split("-")[-1]]
+        steps, wanted = (
+            r.epochs * math.ceil((r.train_limit or 50_000) / r.batch_size) for r in (recipe, whole)
+        )
+        assert abs(steps - wanted) <= math.ceil(recipe.train_limit / recipe.batch_size) / 2
