@@ -16,6 +16,16 @@ TRAINING_COST = 3
 """Multiply-adds of a training step for one of its forward pass: the backward pass has two."""
 
 
+def has_gains(groups: Sequence[Group]) -> bool:
+    """Whether a distilled student has a plain one of the same seed beside it."""
+    return bool(_distilled(groups))
+
+
+def has_sizes(groups: Sequence[Group]) -> bool:
+    """Whether distilled students differ in how many images they were trained on."""
+    return len({group[0].summary["train_images"] for group in _distilled(groups)}) > 1
+
+
 @dataclass(frozen=True)
 class Figure:
     """A figure of a table.
@@ -25,17 +35,14 @@ class Figure:
         alt: what it shows, for who cannot see it.
         caption: how it is read.
         draw: of the table's groups, students alone and distilled.
+        drawable: whether there are runs enough for it.
     """
 
     file: str
     alt: str
     caption: str
     draw: Callable[[Sequence[Group]], tuple]
-
-
-def has_gains(groups: Sequence[Group]) -> bool:
-    """Whether there is a distilled student and its plain one: without, there is no figure."""
-    return any(plain_of(group, groups) for group in groups)
+    drawable: Callable[[Sequence[Group]], bool] = has_gains
 
 
 def report_figure(records: Sequence[RunRecord]):
@@ -88,7 +95,8 @@ def dot_plot(groups: Sequence[Group]):
         if difference and difference.half_width is not None:
             middle = mean[id(plain)] + difference.mean
             ax.errorbar(middle, y, xerr=difference.half_width, color=look["color"], capsize=3)
-        ax.plot(values, [y] * len(values), alpha=0.8, **look)
+        dots = {"markersize": 8, "markeredgecolor": "white", "markeredgewidth": 0.5}
+        ax.plot(values, [y] * len(values), **dots, **look)
     levels = {"plain": mean[id(plain)], "teacher": _teacher(distilled[0])}
     for method, level in levels.items():
         look = plots.look(method) | {"marker": ""}
@@ -176,30 +184,32 @@ def _curves(groups: Sequence[Group], x_of: Callable, *, gain: bool, xlabel: str,
     return figure, ax
 
 
-def label_curves(groups: Sequence[Group]):
-    """The metric against how many training images there were: runs as marks, means as lines."""
+def label_gains(groups: Sequence[Group]):
+    """Each method's difference to the plain student, against how many training images both had."""
     import matplotlib.pyplot as plt
 
     from distill_lib import plots
 
-    task = groups[0][0].task
+    distilled = sorted(_distilled(groups), key=lambda group: group[0].summary["train_images"])
     methods: dict[str, list[Group]] = {}
-    for group in groups:
+    for group in distilled:
         methods.setdefault(plots.method_of(group[0].name), []).append(group)
     figure, ax = plt.subplots(figsize=(7, 3.5))
-    for method, own in methods.items():
-        look = plots.look(method)
-        by_images = sorted(
-            (group[0].summary["train_images"], [run.last[task.metric] for run in group])
-            for group in own
-        )
-        line = [(images, statistics.mean(values)) for images, values in by_images]
-        ax.plot(*zip(*line, strict=True), label=plots.label_of(own[0][0].name), **look)
-        for images, values in by_images:
-            ax.plot([images] * len(values), values, alpha=0.5, **(look | {"linestyle": "none"}))
+    for i, (method, own) in enumerate(methods.items()):
+        aside = 1.06 ** (i - (len(methods) - 1) / 2)
+        images = [group[0].summary["train_images"] * aside for group in own]
+        gains = [difference_to_plain(group, groups) for group in own]
+        means, halves = [gain.mean for gain in gains], [gain.half_width or 0 for gain in gains]
+        label = plots.label_of(own[0][0].name)
+        ax.errorbar(images, means, yerr=halves, capsize=3, label=label, **plots.look(method))
+    ax.axhline(0, label=plots.LABELS["plain"], **(plots.look("plain") | {"marker": ""}))
     ax.set_xscale("log")
-    ax.xaxis.set_major_formatter("{x:,.0f}")
-    ax.set(xlabel="training images (log scale)", ylabel=f"{task.metrics[task.metric]} (%)")
+    sizes = sorted({group[0].summary["train_images"] for group in distilled})
+    ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
+    ax.minorticks_off()
+    task = distilled[0][0].task
+    ax.set(xlabel="training images (log scale)")
+    ax.set_ylabel(f"{task.metrics[task.metric]} above the plain student (points)")
     figure.legend(loc="outside right center")
     return figure, ax
 
@@ -239,7 +249,10 @@ COST_FIGURE = Figure(
 )
 LABEL_FIGURE = Figure(
     "labels",
-    "A line for each method: accuracy after the last epoch against the number of training images.",
-    "Lines join the means over seeds; each run is a mark.",
-    label_curves,
+    "A line for each method: how far it is above the plain student, against the number of "
+    "training images.",
+    "Mean difference to the plain student of as many images, after the last epoch; a bar is its "
+    "95 % interval, one seed has none. Marks stand a little aside of each other.",
+    label_gains,
+    has_sizes,
 )

@@ -7,7 +7,7 @@ from distill_lib import paths
 from distill_lib.files import write_atomically
 from distill_lib.recipes import SUITES, as_dict
 from distill_lib.records import RunRecord, find_records
-from distill_lib.report.figures import has_gains
+from distill_lib.report.figures import Figure
 from distill_lib.report.groups import Group, group_by_seed
 from distill_lib.report.rows import folded_table, group_cells, notes_text, recipe_cells
 from distill_lib.report.tables import TABLES, Table
@@ -101,8 +101,8 @@ def _section(
             rows.append(start | recipe_cells(empty) | {"seeds": "not run"})
             of_rows.append(empty)
     parts = [f"## {table.title}", table.sentence, folded_table(rows, LEFT_OUT), notes_text(of_rows)]
-    if has_gains(shown):
-        for figure in table.figures:
+    for figure in table.figures:
+        if figure.drawable(shown):
             parts.append(f"![{figure.alt}]({_file(table, figure).as_posix()})\n\n{figure.caption}")
     if not_run:
         parts.append(_commands(table, not_run))
@@ -124,7 +124,7 @@ def _commands(table: Table, not_run: dict[str, tuple[int, ...]]) -> str:
     return "\n".join(["Not run yet:", "", "```bash", *lines, "```"])
 
 
-def _file(table: Table, figure) -> Path:
+def _file(table: Table, figure: Figure) -> Path:
     return FIGURES / f"{table.name}-{figure.file}.png"
 
 
@@ -146,7 +146,7 @@ def write_results(folder: Path = paths.ROOT) -> list[Path]:
     write_atomically(files[0], lambda handle: handle.write(page.encode()))
     for table in TABLES:
         shown = _groups_of(table, groups)
-        for figure in table.figures if has_gains(shown) else ():
+        for figure in (f for f in table.figures if f.drawable(shown)):
             files.append(folder / _file(table, figure))
             drawing, _ = figure.draw(shown)
             plots.save_figure(drawing, files[-1])
