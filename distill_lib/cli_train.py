@@ -63,10 +63,10 @@ def _train_one(known: argparse.Namespace, recipe: Recipe) -> int:
     )
     if record.status == "interrupted":
         return _interrupted(record)
-    last, best = record.last, record.best
+    last, best, metric = record.last, record.best, record.task.metric
     print(
-        f"{record.name}: top-1 {last['top1']:.2f} % after the last epoch ({last['epoch']}), "
-        f"{best['top1']:.2f} % after the best ({best['epoch']})\n"
+        f"{record.name}: {record.task.metrics[metric]} {last[metric]:.2f} % after the last epoch "
+        f"({last['epoch']}), {best[metric]:.2f} % after the best ({best['epoch']})\n"
         f"{relative(record.path)}"
     )
     for kind, found in record.summary.get("odd_images", {}).items():
