@@ -11,6 +11,7 @@ from distill_lib.paths import relative
 from distill_lib.recipes import BUDGETS, RECIPES, SUITES, as_dict, get_recipe
 from distill_lib.records import RunRecord, find_records, load_record
 from distill_lib.tables import markdown_table
+from distill_lib.tasks import TASKS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -72,9 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     test.add_argument("run", type=Path, help="a run's folder, or a .safetensors or .pt file")
     test.add_argument("--recipe", help="for a file: the recipe that says network and data")
     test.add_argument("--weights", choices=("last", "best"), default="last")
-    test.add_argument(
-        "--metrics", nargs="+", choices=("top1", "top5", "loss"), default=["top1", "top5", "loss"]
-    )
+    test.add_argument("--metrics", nargs="+", help="of top1, top5, miou, map50, loss; all if none")
     _device(test)
 
     report = command("report", _report, "finished runs beside the published numbers")
@@ -151,10 +150,15 @@ def _test(known: argparse.Namespace, rest: list[str]) -> int:
         recipe = recipe_from_dict(record.recipe)
         model = load_student(record, known.weights)
         data = load_recipe_data(recipe, choose_device(known.device))
+    there = (*TASKS[data.task].metrics, "loss")
+    wanted = known.metrics or there
+    for name in wanted:
+        if name not in there:
+            raise unknown_name(f"metric of {data.task}", name, there)
     metrics = evaluate(model.to(data.device), data)
-    units = {"top1": " %", "top5": " %", "loss": " nats"}
-    for name in known.metrics:
-        print(f"{name} {metrics[name]:.4g}{units[name]} on {metrics['images']:,} test images")
+    for name in wanted:
+        unit = "" if name == "loss" else " %"
+        print(f"{name} {metrics[name]:.4g}{unit} on {metrics['images']:,} test images")
     return 0
 
 
@@ -191,25 +195,21 @@ def _data(known: argparse.Namespace, rest: list[str]) -> int:
 
 
 def _check_data(name: str) -> int:
-    from distill_lib.data import image_folder, load_data
-    from distill_lib.data.check_images import odd_images
-    from distill_lib.data.image_files import UNREADABLE
+    from distill_lib.data import check_files, load_data
+    from distill_lib.data.check_images import REFUSED
+    from distill_lib.data.image_files import UNREADABLE, summary_of
 
-    folder = image_folder(name)
-    load_data(name)  # a set in memory is compared with its digest; folders, with each other
-    if folder is None:
-        print(f"{name} is whole")
-        return 0
-    found = dict(odd_images(folder))
+    found = dict(check_files(name))
     odd = {file: what for file, what in found.items() if what}
     for file, what in odd.items():
         print(f"{file}: {what}")
-    bad = sum(what.startswith(UNREADABLE) for what in odd.values())
-    print(
-        f"{folder}: {len(found):,} files, {len(odd) - bad} converted to RGB, {bad} unreadable"
-        + (", which training leaves out" if bad else "")
-    )
-    return 1 if bad else 0
+    kinds = {kind: files["count"] for kind, files in summary_of(odd).items()}
+    counts = [f"{len(found):,} files"] * bool(found) + [f"{n} {kind}" for kind, n in kinds.items()]
+    if REFUSED not in kinds:
+        load_data(name)  # a set in memory is compared with its digest; folders, with each other
+        counts.append("trained on without these" if UNREADABLE in kinds else "whole")
+    print(f"{name}: {', '.join(counts)}")
+    return 1 if {REFUSED, UNREADABLE} & kinds.keys() else 0
 
 
 def _cka(known: argparse.Namespace, rest: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""Data: small images in memory, large ones in folders.
+"""Data: small images in memory, large ones in folders, some with masks or boxes.
 
     data = load_data("fashion")
     for batch in data.train_batches(batch_size=128, seed=0, epoch=1):
@@ -15,14 +15,16 @@ from distill_lib.data.augment import (
     crop_and_flip,
     normalise,
 )
-from distill_lib.data.batching import Batch, ImageData
+from distill_lib.data.batching import VOID, Batch, ImageData
+from distill_lib.data.boxes import BoxAugment
 from distill_lib.data.image_folders import ImageFolders, ResizedCrop
+from distill_lib.data.masks import MaskAugment
 from distill_lib.data.registry import (
     DATASETS,
     DatasetInfo,
     DatasetStatus,
+    check_files,
     data_status,
-    image_folder,
     load_data,
     prepare,
 )
@@ -33,17 +35,20 @@ __all__ = [
     "CIFAR_MMRAZOR_AUGMENT",
     "DATASETS",
     "FASHION_AUGMENT",
+    "VOID",
     "Augment",
     "Batch",
+    "BoxAugment",
     "DatasetInfo",
     "DatasetStatus",
     "ImageData",
     "ImageFolders",
+    "MaskAugment",
     "ResizedCrop",
     "SmallImages",
+    "check_files",
     "crop_and_flip",
     "data_status",
-    "image_folder",
     "load_data",
     "normalise",
     "prepare",

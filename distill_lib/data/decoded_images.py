@@ -53,6 +53,8 @@ class DecodedImages:
         folder: what the names of odd files are told relative to.
         workers: processes that decode; as many as this process may use cores, at most 8, if not
             given; 0 decodes in this process.
+    Raises:
+        DataError: there is nothing to train or to test on.
     """
 
     def __init__(
@@ -67,6 +69,11 @@ class DecodedImages:
         folder: Path | None = None,
         workers: int | None = None,
     ) -> None:
+        if not len(train) or not len(test):
+            raise DataError(
+                f"{name}: {len(train)} images to train on, {len(test)} to test on.\n"
+                "  Expected at least one of each."
+            )
         self.name = name
         self.folder = folder
         self.augment = augment
@@ -220,6 +227,8 @@ def _collate(found: list) -> tuple:
         labels = torch.stack(labels)
     elif isinstance(labels[0], int):
         labels = torch.tensor(labels)
+    else:
+        labels = [{k: v.as_subclass(Tensor) for k, v in one.items()} for one in labels]
     indices = torch.tensor([index for index, _ in whole])
     return indices, torch.stack([sample.image for _, sample in whole]), labels, odd, None
 
@@ -228,7 +237,11 @@ def digest_of_files(folder: Path, files: list[str], labels: Tensor) -> str:
     """SHA-256 of names, sizes and labels: reading every byte would take too long at each start."""
     digest = hashlib.sha256(labels.numpy().tobytes())
     for file in files:
-        digest.update(f"{os.path.relpath(file, folder)} {os.path.getsize(file)}\n".encode())
+        try:
+            size = os.path.getsize(file)
+        except OSError as error:
+            raise DataError(f"{file} cannot be read: {error.strerror}.") from error
+        digest.update(f"{os.path.relpath(file, folder)} {size}\n".encode())
     return digest.hexdigest()
 
 

@@ -1,6 +1,6 @@
 """The registry of data sets: what there is, where it was found, and how it is opened."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -9,14 +9,21 @@ import torch
 
 from distill_lib import paths
 from distill_lib.data import fashion
+from distill_lib.data.annotated_sets import BCCD, CAMVID, VOC_BOXES, VOC_MASKS
 from distill_lib.data.augment import CIFAR_AUGMENT, FASHION_AUGMENT, Augment
 from distill_lib.data.batching import ImageData
+from distill_lib.data.boxes import BoxAugment
 from distill_lib.data.cifar import CIFAR10, CIFAR100, Cifar
 from distill_lib.data.content import Content
-from distill_lib.data.image_folders import ImageFolders, ResizedCrop
-from distill_lib.data.imagenet import IMAGENET, IMAGENETTE, OWN, FolderSet
+from distill_lib.data.folder_set import FolderSet
+from distill_lib.data.image_folders import ResizedCrop
+from distill_lib.data.imagenet import IMAGENET, IMAGENETTE, OWN
+from distill_lib.data.masks import MaskAugment
+from distill_lib.data.shapes import NUM_TEST, NUM_TRAIN, SHAPES, SIZE, DrawnSet
 from distill_lib.data.small_images import SmallImages
 from distill_lib.errors import DataError, DistillError, unknown_name
+
+AnyAugment = Augment | ResizedCrop | MaskAugment | BoxAugment
 
 
 class DatasetStatus(NamedTuple):
@@ -46,8 +53,8 @@ class DatasetInfo:
         image_size: height and width of a batch's images, unless others are asked for.
         num_train, num_test: images of each split.
         augment: crop, flip and normalisation unless others are asked for.
-        source: reads a small set whole, its argument says whether a download is allowed; or the
-            folders of a large one.
+        source: reads a small set whole, its argument says whether a download is allowed; or opens
+            and loads another one.
         locate: (found, where), without reading images.
     """
 
@@ -57,8 +64,8 @@ class DatasetInfo:
     image_size: int
     num_train: int
     num_test: int
-    augment: Augment | ResizedCrop
-    source: Callable[[bool], Content] | FolderSet
+    augment: AnyAugment
+    source: Callable[[bool], Content] | FolderSet | DrawnSet
     locate: Callable[[], tuple[bool, str]]
     classes: tuple[str, ...] = ()
 
@@ -66,7 +73,7 @@ class DatasetInfo:
 def load_data(
     name: str,
     *,
-    augment: Augment | ResizedCrop | None = None,
+    augment: AnyAugment | None = None,
     device: torch.device | str = "cpu",
     train_limit: int | None = None,
     image_size: int | None = None,
@@ -75,12 +82,12 @@ def load_data(
     """Load a data set by its name in `DATASETS`, or a folder of your own.
 
     Args:
-        name: "fashion", "cifar10", "cifar100", "imagenette", "imagenet", or "folder:<path>" with
-            train/ and val/ in ImageNet's layout.
+        name: a key of `DATASETS`, or "folder:<path>" with train/ and val/ in ImageNet's layout.
         augment: crop, flip and normalisation; the set's own unless given.
         device: where images and labels live, or are put batch by batch.
-        train_limit: train on this many samples only: the first of each class, equally many.
-        image_size: height and width, for image folders; the set's own unless given.
+        train_limit: train on this many samples only: the first of each class, equally many; of
+            masks and boxes, the first.
+        image_size: height and width, where images are files or drawn; the set's own unless given.
         download: fetch the set if it is not on this machine.
     Raises:
         DistillError: no set has this name, or an argument does not fit it.
@@ -91,14 +98,14 @@ def load_data(
         folder = Path(name.removeprefix(OWN))
     else:
         info = dataset_info(name)
-        folder = info.source.open(download) if isinstance(info.source, FolderSet) else None
+        folder = None if callable(info.source) else info.source.open(download)
     augment = info.augment if augment is None else augment
     if type(augment) is not type(info.augment):
         raise DistillError(
             f"data set {name!r}: augment is {augment}.\n"
             f"  Expected {type(info.augment).__name__}(...)."
         )
-    if folder is None:
+    if callable(info.source):
         content = info.source(download)
         return SmallImages(
             name,
@@ -110,7 +117,7 @@ def load_data(
             train_limit=train_limit,
             sha256=content.sha256,
         )
-    return ImageFolders(
+    return info.source.load(
         name,
         folder,
         image_size=image_size or info.image_size,
@@ -128,12 +135,14 @@ def prepare(name: str, download: bool = False) -> None:
         DataError: the set is not on this machine, or its files are damaged.
     """
     source = dataset_info(name).source
-    source.open(download) if isinstance(source, FolderSet) else source(download)
+    source(download) if callable(source) else source.open(download)
 
 
-def image_folder(name: str) -> Path | None:
-    """Where the image files of a set are; None for sets that are kept in memory.
+def check_files(name: str) -> Iterator[tuple[str, str | None]]:
+    """Open every file of a set.
 
+    Yields:
+        (the file, what is odd in it, why it is refused, or None); nothing for a set in memory.
     Raises:
         DistillError: no set has this name.
         DataError: the set is not on this machine, or its files are damaged.
@@ -142,9 +151,9 @@ def image_folder(name: str) -> Path | None:
         folder = Path(name.removeprefix(OWN))
         if not folder.is_dir():
             raise DataError(f"{folder} is no folder; expected one with train/ and val/.")
-        return folder
-    source = dataset_info(name).source
-    return source.open() if isinstance(source, FolderSet) else None
+        yield from IMAGENET.check(folder)
+    elif isinstance(source := dataset_info(name).source, FolderSet):
+        yield from source.check(source.open())
 
 
 def dataset_info(name: str) -> DatasetInfo:
@@ -178,6 +187,36 @@ def _load_fashion(download: bool) -> Content:
 def _locate_fashion() -> tuple[bool, str]:
     path = paths.data_dir() / fashion.FILE_NAME
     return path.is_file(), str(path)
+
+
+def _annotated(
+    source: FolderSet, description: str, num_train: int, num_test: int, image_size: int, augment
+) -> DatasetInfo:
+    return DatasetInfo(
+        name=source.name,
+        description=description,
+        num_classes=len(source.classes),
+        image_size=image_size,
+        num_train=num_train,
+        num_test=num_test,
+        augment=augment,
+        source=source,
+        locate=source.locate,
+    )
+
+
+def _drawn(name: str, description: str, source: DrawnSet, augment: AnyAugment) -> DatasetInfo:
+    return DatasetInfo(
+        name=name,
+        description=description,
+        num_classes=len(SHAPES) + (not source.with_boxes),
+        image_size=SIZE,
+        num_train=NUM_TRAIN,
+        num_test=NUM_TEST,
+        augment=augment,
+        source=source,
+        locate=source.locate,
+    )
 
 
 def _cifar(cifar: Cifar, description: str) -> DatasetInfo:
@@ -234,5 +273,14 @@ DATASETS: dict[str, DatasetInfo] = {
             source=IMAGENET,
             locate=IMAGENET.locate,
         ),
+        _drawn("shapes", "drawn shapes, pixel by pixel", DrawnSet(False), MaskAugment()),
+        _drawn("shapes-boxes", "drawn shapes, in boxes", DrawnSet(True), BoxAugment(zoom_out=1.5)),
+        _annotated(CAMVID, "streets, pixel by pixel", 367, 233, 176, MaskAugment()),
+        _annotated(
+            VOC_MASKS, "VOC 2012 and SBD, pixel by pixel", 10_582, 1_449, 512, MaskAugment()
+        ),
+        # Under a microscope all cells are of one size: zoomed out less than in photographs.
+        _annotated(BCCD, "blood cells in boxes", 292, 72, 300, BoxAugment(zoom_out=2.0)),
+        _annotated(VOC_BOXES, "VOC 2007 and 2012, in boxes", 16_551, 4_952, 300, BoxAugment()),
     )
 }
