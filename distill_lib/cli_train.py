@@ -11,6 +11,8 @@ from distill_lib.recipes import RECIPES, SUITES, Budget, Recipe, as_dict, flatte
 from distill_lib.records import RunRecord, finished_run
 
 INTERRUPTED_BY = {signal.SIGINT: 130, signal.SIGTERM: 143}
+MILESTONES = (50, 80, 90, 92, 93, 94, 95)
+"""Per cent; the time to each is printed after a run."""
 OWN_PAIR = ("--teacher", "--student", "--data")
 
 
@@ -67,11 +69,18 @@ def _train_one(known: argparse.Namespace, recipe: Recipe) -> int:
     print(
         f"{record.name}: {record.task.metrics[metric]} {last[metric]:.2f} % after the last epoch "
         f"({last['epoch']}), {best[metric]:.2f} % after the best ({best['epoch']})\n"
-        f"{relative(record.path)}"
+        f"{speed(record)}\n{relative(record.path)}"
     )
     for kind, found in record.summary.get("odd_images", {}).items():
         print(f"{found['count']} {kind} images, such as {found['files'][0]}: see run.json")
     return 0
+
+
+def speed(record: RunRecord) -> str:
+    """Images/s of the last epoch, and when the run came by the milestones that it reached."""
+    reached = ((value, record.seconds_to(value)) for value in MILESTONES)
+    times = [f"{value} % after {seconds:,.0f} s" for value, seconds in reached if seconds]
+    return ", ".join([f"{record.last['images_per_second']:,.0f} images/s", *times])
 
 
 def _interrupted(record: RunRecord) -> int:

@@ -70,6 +70,15 @@ class RunRecord:
         """The best epoch's metrics: chosen on the test images, so a little optimistic."""
         return max(self.epochs, key=lambda epoch: epoch[self.task.metric])
 
+    def seconds_to(self, value: float) -> float | None:
+        """Training and evaluation time until the task's first metric reached a value, if it did."""
+        seconds = 0.0
+        for epoch in self.epochs:
+            seconds += epoch["seconds"] + epoch["evaluation_seconds"]
+            if epoch[self.task.metric] >= value:
+                return seconds
+        return None
+
     def save(self) -> None:
         """Write run.json and metrics.jsonl, each whole or not at all."""
         lines = "".join(json.dumps(epoch) + "\n" for epoch in self.epochs)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from distill_lib import cli, paths, training
+from distill_lib import cli, cli_train, paths, training
 from distill_lib.recipes import RECIPES, SUITES, as_dict
 from distill_lib.records import RunRecord, load_record
 
@@ -146,3 +146,15 @@ def test_terms_of_ones_own_must_exist(terms, said, capsys):
     words = ["--teacher", TEACHER, "--student", "wrn_10_1", "--data", "fashion", "--terms", terms]
     assert train(*words) == 2
     assert said in capsys.readouterr().err
+
+
+def test_what_a_run_prints_of_its_speed(tmp_path):
+    epochs = [
+        {"epoch": i, "top1": top1, "seconds": 10.0, "evaluation_seconds": 2.0} | {"lr": 0.1}
+        for i, top1 in enumerate((49.0, 81.0, 80.5), start=1)
+    ]
+    epochs[-1]["images_per_second"] = 1234.4
+    record = RunRecord(tmp_path, {"name": "run"}, {}, {}, epochs=epochs)
+    assert record.seconds_to(49.0) == 12.0
+    assert record.seconds_to(90.0) is None
+    assert cli_train.speed(record) == "1,234 images/s, 50 % after 24 s, 80 % after 24 s"

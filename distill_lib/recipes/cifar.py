@@ -130,6 +130,15 @@ def _cifar10() -> dict[str, dict[str, Recipe]]:
     }
 
 
+SEED1_ROWS = (
+    "plain-cifar10-wrn28_4",
+    "plain-cifar10-wrn16_2",
+    "kd-cifar10-wrn28_4-wrn16_2",
+    "ofd-cifar10-wrn28_4-wrn16_2",
+)
+"""Teacher, student alone, and the two students distilled."""
+
+
 def accuracy(error: float) -> float:
     """Top-1 accuracy of an error, both in per cent, with the error's two decimals."""
     return round(100 - error, 2)

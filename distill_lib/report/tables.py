@@ -48,12 +48,7 @@ class Table:
 
 
 SHORT_OFD = "ofd-cifar10-wrn16_2-wrn10_1-short"
-SEED1 = (
-    "plain-cifar10-wrn28_4",
-    "plain-cifar10-wrn16_2",
-    "kd-cifar10-wrn28_4-wrn16_2",
-    "ofd-cifar10-wrn28_4-wrn16_2",
-)
+SEED1 = SUITES["seed1"]
 FASHION = (
     "plain-fashion-wrn16_2",
     "plain-fashion-wrn10_1",
