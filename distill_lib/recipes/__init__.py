@@ -8,7 +8,17 @@ from dataclasses import asdict
 from distill_lib.data.augment import Augment
 from distill_lib.data.image_folders import ResizedCrop
 from distill_lib.errors import DistillError, unknown_name
-from distill_lib.recipes import cifar, cifar100, cifar_small, design, fashion, imagenet, scarce
+from distill_lib.recipes import (
+    cifar,
+    cifar100,
+    cifar_small,
+    design,
+    detection,
+    fashion,
+    imagenet,
+    scarce,
+    segmentation,
+)
 from distill_lib.recipes.recipe import (
     BUDGETS,
     OPTIONAL,
@@ -27,6 +37,8 @@ from distill_lib.recipes.specs import (
     OFD,
     RKD,
     Hint,
+    MultiBox,
+    PixelCE,
     TermSpec,
     spec_from_dict,
 )
@@ -39,12 +51,16 @@ RECIPES: dict[str, dict[str, Recipe]] = (
     | scarce.RECIPES
     | cifar100.RECIPES
     | imagenet.RECIPES
+    | segmentation.RECIPES
+    | detection.RECIPES
 )
 """Recipe name -> budget -> recipe."""
 SUITES: dict[str, tuple[str, ...]] = {
     "seed1": cifar.SEED1_ROWS,
     "seed2": ("plain-imagenet-resnet34", *imagenet.SEED2_ROWS),
     "small-pair": tuple(cifar_small.RECIPES),
+    "camvid": segmentation.SUITE,
+    "bccd": detection.SUITE,
     **design.SUITES,
     **scarce.SUITES,
 }
@@ -121,7 +137,7 @@ def _tuples(value):
     """Lists, as JSON has them, back to tuples."""
     if isinstance(value, dict):
         return {key: _tuples(inner) for key, inner in value.items()}
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def what_differs(a: Recipe, b: Recipe) -> list[tuple[str, object, object]]:
@@ -154,7 +170,9 @@ __all__ = [
     "RKD",
     "Budget",
     "Hint",
+    "MultiBox",
     "Optim",
+    "PixelCE",
     "Published",
     "Recipe",
     "TermSpec",

@@ -16,6 +16,8 @@ from distill_lib.recipes.specs import (  # noqa: F401 - a recipe and its terms i
     OFD,
     RKD,
     Hint,
+    MultiBox,
+    PixelCE,
     TermSpec,
 )
 
