@@ -3,6 +3,7 @@
 A plot function takes data and axes, draws, and neither trains, shows nor saves.
 """
 
+from distill_lib.plots.ablation import curves_of_seeds, design_dots, published_beside_ours
 from distill_lib.plots.at_scale import (
     Cut,
     cuts_of_one_image,
@@ -38,6 +39,7 @@ from distill_lib.plots.overhaul import (
     weight_sweep,
 )
 from distill_lib.plots.partial_l2 import REGIONS, loss_plane, pair_density, region_bars
+from distill_lib.plots.similarity import cka_map, class_clouds
 from distill_lib.plots.soft_targets import (
     class_bars,
     gradient_sizes,
@@ -82,12 +84,16 @@ __all__ = [
     "around_relu",
     "channel_histogram",
     "channel_map",
+    "cka_map",
     "class_bars",
+    "class_clouds",
     "class_means",
     "confident_teachers",
     "cost_accuracy",
     "cost_shares",
+    "curves_of_seeds",
     "cuts_of_one_image",
+    "design_dots",
     "epochs_shaded",
     "feature_distributions",
     "gap_bars",
@@ -111,6 +117,7 @@ __all__ = [
     "pair_density",
     "paired_means",
     "published_and_ours",
+    "published_beside_ours",
     "ranking_places",
     "recipe_changes",
     "region_bars",
