@@ -2,13 +2,16 @@
 
 Paper: SSD: Single Shot MultiBox Detector (Liu et al., ECCV 2016), with torchvision's ResNet in
 place of VGG. Six feature maps are read: the stages of stride 8, 16 and 32, and three extra layers
-of half the resolution each, with batch norms, so that OFD finds a margin at every tap. Scales of
-the anchors are those of torchvision's ssd300_vgg16, as shares of the image: whatever its size.
+of half the resolution each, with batch norms, so that OFD finds a margin at every tap. Anchors
+have the sizes in pixels of torchvision's ssd300_vgg16, at most the image's: as shares of a smaller
+image they would be too small for the strides, and most boxes would match none.
 
 In train and evaluation mode alike forward takes a batch that the data set has resized and
 normalised, and gives what the heads say. So teacher and student see the very same images, a hook
 reads every map, and the suppression of double boxes runs where boxes are wanted: in `detect`.
 """
+
+from collections.abc import Sequence
 
 from torch import Tensor, nn
 from torchvision.models import get_model
@@ -21,7 +24,8 @@ from distill_lib.losses import Predictions
 from distill_lib.models.resnet_cifar import TORCHVISION_DEPTHS
 
 ASPECT_RATIOS = [[2], [2, 3], [2, 3], [2, 3], [2], [2]]
-SCALES = [0.07, 0.15, 0.33, 0.51, 0.69, 0.87, 1.05]
+ANCHOR_SIZES = (21, 45, 99, 153, 207, 261, 315)
+"""In pixels, of each map, and of one map more; between two sizes lies one further square."""
 EXTRA_CHANNELS = (512, 256, 256)
 MOST_DETECTIONS = 100
 """Boxes kept of an image: as many as COCO's average precision looks at."""
@@ -65,6 +69,21 @@ def _extra(in_channels: int, out_channels: int) -> nn.Sequential:
     return layers
 
 
+def anchors_of(images: Tensor, grids: Sequence[Sequence[int]]) -> Tensor:
+    """x1 y1 x2 y2 in pixels of the anchors at each place of each map, (A, 4).
+
+    Args:
+        images: (N, 3, H, W).
+        grids: height and width of the maps.
+    """
+    size = images.shape[-2:]
+    scales = [pixels / max(size) for pixels in ANCHOR_SIZES]
+    # The generator takes its number format from the maps: under autocast theirs is too coarse.
+    maps = [images.new_empty(0, 0, *grid) for grid in grids]
+    generator = DefaultBoxGenerator(ASPECT_RATIOS, scales=scales)
+    return generator(ImageList(images, [tuple(size)]), maps)[0]
+
+
 class ResNetSSD(SSD):
     """Images (N, 3, S, S), normalised -> `Predictions`.
 
@@ -74,7 +93,7 @@ class ResNetSSD(SSD):
     """
 
     def __init__(self, resnet: str, num_classes: int):
-        backbone, anchors = Backbone(resnet), DefaultBoxGenerator(ASPECT_RATIOS, scales=SCALES)
+        backbone, anchors = Backbone(resnet), DefaultBoxGenerator(ASPECT_RATIOS)
         per_place = anchors.num_anchors_per_location()
         super().__init__(
             backbone,
@@ -89,9 +108,7 @@ class ResNetSSD(SSD):
         size = tuple(images.shape[-2:])
         maps = self.backbone(images)
         said = self.head(maps)
-        # The generator takes its number format from the maps: under autocast too coarse a one.
-        shapes = [images.new_empty(0, 0, *x.shape[-2:]) for x in maps]
-        (anchors,) = self.anchor_generator(ImageList(images, [size]), shapes)
+        anchors = anchors_of(images, [x.shape[-2:] for x in maps])
         return Predictions(said["cls_logits"], said["bbox_regression"], anchors, size)
 
     def detect(self, predictions: Predictions) -> list[dict[str, Tensor]]:

@@ -8,7 +8,13 @@ divisors that they have in classification, the extra layers have 1, as ASPP has 
 from dataclasses import replace
 
 from distill_lib.recipes.recipe import OFD, MultiBox, Optim, Recipe
-from distill_lib.recipes.segmentation import BLOCKS, IMAGENET, IMAGENETTE, SMOKE_NOTE
+from distill_lib.recipes.segmentation import (
+    BLOCKS,
+    IMAGENET,
+    IMAGENETTE,
+    SMOKE_IMAGES,
+    SMOKE_NOTE,
+)
 
 STAGES = (2, 3, 4)
 EXTRAS = 3
@@ -83,6 +89,7 @@ def _smoke(recipe: Recipe, teacher: str | None, network: str) -> Recipe:
         budget="smoke",
         student=f"ssd/{network}",
         epochs=SMOKE_EPOCHS,
+        train_limit=SMOKE_IMAGES,
         paper=recipe.paper,
         note=SMOKE_NOTE,
     )

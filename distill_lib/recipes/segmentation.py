@@ -92,7 +92,7 @@ SHAPES = replace(
     paper="no paper: shapes that this project draws",
     note="drawn shapes, no pretrained encoder",
 )
-SMOKE_EPOCHS = 2
+SMOKE_EPOCHS, SMOKE_IMAGES = 2, 48
 """The first may be the connectors' alone."""
 TEACHER_EPOCHS, LAPTOP_EPOCHS, VOC_LAPTOP_EPOCHS, SHAPES_EPOCHS = 20, 12, 2, 20
 SMOKE_NOTE = "drawn shapes and small networks: shows that it runs, and no more"
@@ -115,6 +115,7 @@ def _smoke(recipe: Recipe, student: str) -> Recipe:
         budget="smoke",
         student=f"deeplabv3plus/{student}",
         epochs=SMOKE_EPOCHS,
+        train_limit=SMOKE_IMAGES,
         paper=recipe.paper,
         published=recipe.published,
         note=SMOKE_NOTE,
