@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, ImageColor, ImageDraw
 
 from distill_lib.data import boxes, masks
 from distill_lib.data.decoded_images import DecodedImages
@@ -79,6 +78,8 @@ def draw_scene(seed: int) -> Scene:
 
 def _place(rng: np.random.Generator, shape: int, owner: np.ndarray) -> np.ndarray | None:
     """The share of each pixel that a new shape covers, (SIZE, SIZE); None if it has no room."""
+    from PIL import Image, ImageDraw
+
     for _ in range(20):
         radius = rng.uniform(8, 15)
         centre = rng.uniform(radius * 0.8, SIZE - radius * 0.8, 2)
@@ -101,6 +102,8 @@ def _place(rng: np.random.Generator, shape: int, owner: np.ndarray) -> np.ndarra
 
 def _texture(rng, *, hue: float, saturation: float, strength: float) -> np.ndarray:
     """A colour, mottled at three sizes, float (SIZE, SIZE, 3) in 0..255."""
+    from PIL import Image, ImageColor
+
     colour = ImageColor.getrgb(f"hsv({hue:.0f},{saturation:.0f}%,{rng.uniform(45, 95):.0f}%)")
     mottled = np.zeros((SIZE, SIZE))
     for cells in (3, 8, 20):
@@ -171,8 +174,12 @@ class DrawnSet:
 
 
 def _with_mask(scene: Scene):
+    from PIL import Image
+
     return masks.as_sample(Image.fromarray(scene.image), scene.mask)
 
 
 def _with_boxes(scene: Scene):
+    from PIL import Image
+
     return boxes.as_sample(Image.fromarray(scene.image), scene.boxes, {"labels": scene.labels})
