@@ -23,7 +23,10 @@ DESIGN: dict[str, OFD] = {
     "ofd_l2": OFD(distance="l2"),
     "ofd_l1": OFD(distance="l1"),
 }
-"""Method -> the one choice that is not OFD's (after the ReLU there is no transform to choose)."""
+"""Method -> the one choice that is not OFD's (after the ReLU there is no transform to choose).
+
+Where no batch norm of the teacher has b/|w| above 3.09, `ofd_exact` has the margins of `ofd`.
+"""
 TRAIN_MODE = "ofd_train"
 """OFD whose teacher is in train mode, as the authors have it."""
 WEIGHTS = {f"ofd_x{factor}": OFD(weight=factor * OFD().weight) for factor in (0.01, 0.1, 10)}

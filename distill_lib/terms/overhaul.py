@@ -48,8 +48,8 @@ class Overhaul(FeatureTerm):
         student_transform: the connector, 1x1 convolution with or without batch norm.
         position: both networks are read before or after the ReLU. After it nothing is negative, so
             that "post" goes with teacher_transform "none" alone.
-        distance: what is summed, `losses.feature_distance`. The weight means the same for none but
-            the default: L1 and L2 are of other sizes.
+        distance: what is summed, `feature_distance`. The default weight is for partial L2; sums of
+            all squares, or of absolute values, are of other sizes.
         stages: all pairs of taps that are found, or the last alone.
     Raises:
         DistillError: a name is unknown, or a choice has no meaning beside another.

@@ -370,6 +370,15 @@ def test_ofds_weight_is_swept():
     assert all(choices(rows[2], recipe).keys() <= {"terms.1.weight"} for recipe in rows)
 
 
+def test_ofd_of_weight_0_is_the_plain_student(smoke_data, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "runs_dir", lambda: tmp_path)
+    plain, ofd, *_ = (get_recipe(name, "smoke") for name in SUITES["ofd-weight"])
+    without = replace(ofd, terms=(CE(), OFD(weight=0.0)))
+    one, other = (fit(r, data=smoke_data, out=tmp_path / r.name) for r in (plain, without))
+    for name, tensor in one.load_weights().items():
+        assert torch.equal(tensor, other.load_weights()[name]), name
+
+
 def test_cds_variants_are_between_networks_of_equal_width():
     plain, cd, *variants = laptop_rows("cd-variants")
     assert not plain.needs_teacher
