@@ -90,11 +90,16 @@ def flatten(value, prefix: str = "") -> dict[str, object]:
     elif isinstance(value, list | tuple) and any(isinstance(v, dict) for v in value):
         items = enumerate(value)
     else:
-        return {prefix: list(value) if isinstance(value, tuple) else value}
+        return {prefix: _lists(value)}
     flat: dict[str, object] = {}
     for key, inner in items:
         flat |= flatten(inner, f"{prefix}.{key}" if prefix else str(key))
     return flat
+
+
+def _lists(value):
+    """Tuples as the lists that JSON makes of them."""
+    return [_lists(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def as_dict(recipe: Recipe) -> dict:
