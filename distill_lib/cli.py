@@ -207,7 +207,7 @@ def _check_data(name: str) -> int:
     counts = [f"{len(found):,} files"] * bool(found) + [f"{n} {kind}" for kind, n in kinds.items()]
     if REFUSED not in kinds:
         load_data(name)  # a set in memory is compared with its digest; folders, with each other
-        counts.append("trained on without these" if UNREADABLE in kinds else "whole")
+        counts.append("trained on without these" if UNREADABLE in kinds else "can be trained on")
     print(f"{name}: {', '.join(counts)}")
     return 1 if {REFUSED, UNREADABLE} & kinds.keys() else 0
 

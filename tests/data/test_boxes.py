@@ -159,7 +159,7 @@ def test_the_digest_knows_the_boxes(root):
 def test_a_check_names_all_that_is_wrong(root, capsys):
     folder = bccd(root)
     assert main(["data", "--check", "bccd"]) == 0
-    assert "bccd: 10 files, whole" in capsys.readouterr().out
+    assert "bccd: 10 files, can be trained on" in capsys.readouterr().out
     annotation(folder, "a1", ("cell", 1, 1, 20, 15))
     annotation(folder, "a2", ("RBC", 1, 1, 45, 15))
     (folder / "JPEGImages" / "a3.jpg").unlink()
