@@ -72,7 +72,7 @@ def _train_one(known: argparse.Namespace, recipe: Recipe) -> int:
         f"{speed(record)}\n{relative(record.path)}"
     )
     for kind, found in record.summary.get("odd_images", {}).items():
-        print(f"{found['count']} {kind} images, such as {found['files'][0]}: see run.json")
+        print(f"odd images, {kind}: {found['count']}, such as {found['files'][0]}; see run.json")
     return 0
 
 

@@ -31,7 +31,7 @@ class Batch(NamedTuple):
 
 
 class ImageData(Protocol):
-    """What `fit` and `evaluate` ask of a data set: `SmallImages` and `ImageFolders` have it.
+    """What `fit` and `evaluate` ask of a data set: every class of `distill_lib.data` has it.
 
     Attributes:
         name: what errors call the set.
