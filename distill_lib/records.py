@@ -1,7 +1,7 @@
 """A run's directory, read and written: what a fit leaves on disk.
 
 run.json            recipe, identity, environment, status, last and best epoch
-metrics.jsonl       one line for each epoch
+metrics.jsonl       one line for each epoch that was tested
 ckpt/               checkpoints, while it runs and after
 last.safetensors    the student's weights after the last epoch; best.safetensors after the best
 """
@@ -33,7 +33,7 @@ class RunRecord:
         identity: what a resumption must agree with, flat.
         environment: versions, device, commit.
         status: running, interrupted, failed or finished.
-        epochs: one dictionary for each epoch done: epoch, the task's metrics, loss, lr, seconds.
+        epochs: one dictionary for each epoch tested: epoch, the task's metrics, loss, lr, seconds.
         summary: what is known at the end: parameters, multiply-adds, seconds, teacher's metrics.
         weights: weight file name -> SHA-256.
         distiller: the networks, while `fit` that trained them is at hand; never on disk.

@@ -93,6 +93,8 @@ class Recipe:
     """Auto takes bf16 where the hardware has it; see `doctor`."""
     seed: int = 0
     budget: Budget = "paper"
+    evaluate_every: int = 1
+    """Test after every so many epochs, and after the last; epochs of few images are many."""
     checkpoint_steps: int = 0
     """Save a checkpoint every so many steps too; 0: after each epoch only."""
     paper: str = ""
@@ -102,7 +104,7 @@ class Recipe:
     published: tuple[Published, ...] = field(default=())
 
     def __post_init__(self):
-        for name in ("batch_size", "epochs"):
+        for name in ("batch_size", "epochs", "evaluate_every"):
             if getattr(self, name) < 1:
                 raise DistillError(
                     f"recipe {self.name!r}: {name} is {getattr(self, name)}; expected 1 or more."
@@ -123,7 +125,7 @@ IDENTITY = frozenset(
     "train_limit optim batch_size epochs precision seed".split()
 )
 """Fields that change the mathematics: a checkpoint made with others is refused."""
-OPTIONAL = ("pretrained", "optim.lr_factors", "optim.connectors_first")
+OPTIONAL = ("pretrained", "evaluate_every", "optim.lr_factors", "optim.connectors_first")
 """Fields that a record leaves out where they are at their default."""
-FREE = frozenset("name budget checkpoint_steps paper note published".split())
+FREE = frozenset("name budget evaluate_every checkpoint_steps paper note published".split())
 """Fields that may change between a run and its resumption."""

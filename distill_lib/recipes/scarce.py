@@ -28,6 +28,7 @@ def _scarce(full: Recipe, ending: str) -> dict[str, Recipe]:
         name=f"{full.name}-{ending}",
         train_limit=limit,
         epochs=round(full.epochs * longer),
+        evaluate_every=round(longer),
         note=f"{limit:,} training images, the same for every seed, in as many steps as all "
         f"{ALL_IMAGES:,} have; {full.note}",
     )

@@ -170,7 +170,9 @@ def _train(
                 bar.close()
                 guard.before_checkpoint(distiller, state.epoch, state.step)
                 if state.batch == steps:
-                    state.end_epoch(data, precision, rate)
+                    if state.epoch == recipe.epochs or state.epoch % recipe.evaluate_every == 0:
+                        state.evaluate(data, precision, rate)
+                    state.end_epoch()
                     _note_odd_images(record, data)
                 if stopping:
                     record.status, record.reason = "interrupted", f"signal {stop.signal}"

@@ -21,7 +21,7 @@ class RunState:
     Attributes:
         step: optimiser steps done, over the whole run.
         epoch: the epoch to train next, from 1; batch: its next unseen batch.
-        epochs: the metrics of every epoch done.
+        epochs: the metrics of every epoch that was tested.
         best_step: the step after which the task's first metric was best so far.
     """
 
@@ -109,8 +109,12 @@ class RunState:
         self.step += 1
         self.batch += 1
 
-    def end_epoch(self, data: ImageData, precision: Precision, rate: float) -> None:
-        """Evaluate, note the epoch's metrics, and turn to the next epoch."""
+    def end_epoch(self) -> None:
+        """Turn to the next epoch."""
+        self.epoch, self.batch = self.epoch + 1, 0
+
+    def evaluate(self, data: ImageData, precision: Precision, rate: float) -> None:
+        """Test after the present epoch, and note its metrics with the means since the last test."""
         started = time.perf_counter()
         student = self._trained["distiller"].student
         distributed.share_buffers(student)
@@ -130,7 +134,7 @@ class RunState:
         value = metrics[TASKS[data.task].metric]
         if value > self.best_value:
             self.best_value, self.best_step = value, self.step
-        self.epoch, self.batch, self.seconds, self.meters = self.epoch + 1, 0, 0.0, {}
+        self.seconds, self.meters = 0.0, {}
 
     def _means(self, device: torch.device) -> tuple[dict[str, float], float]:
         """The mean of each loss part over all images of all processes, and how many there were."""

@@ -195,7 +195,8 @@ def test_every_key_of_an_identity_is_compared(cut_run):
 
 
 def test_free_fields_may_change(cut_run):
-    changes = {"paper": "x", "note": "y", "checkpoint_steps": 3, "name": "z", "budget": "paper"}
+    changes = {"paper": "x", "note": "y", "name": "z", "budget": "paper"}
+    changes |= {"checkpoint_steps": 3, "evaluate_every": 2}
     assert set(changes) | {"published"} == FREE
     assert run_tiny(cut_run, **changes).status == "finished"
 

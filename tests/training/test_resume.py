@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from distill_lib.recipes import Optim
+from distill_lib.records import load_record
 from distill_lib.training import checkpoints
 
 from .helpers import (
@@ -180,3 +181,21 @@ def test_a_checkpoint_of_another_format_is_refused(tmp_path):
     rewrite(commit, lambda state: state.update(format=99))
     with pytest.raises(checkpoints.CheckpointError, match="format 99; expected 1"):
         run_tiny(tmp_path)
+
+
+def test_epochs_between_two_tests_are_one_line_and_the_same_training(tmp_path):
+    every = run_tiny(tmp_path / "every")
+    seldom = run_tiny(tmp_path / "seldom", evaluate_every=2)
+    assert [epoch["epoch"] for epoch in seldom.epochs] == [2, 3]
+    assert same_weights(every, seldom)
+    assert seldom.last["top1"] == every.last["top1"]
+    first_two = [epoch["train"]["sum"] for epoch in every.epochs[:2]]
+    assert seldom.epochs[0]["train"]["sum"] == pytest.approx(sum(first_two) / 2)
+    assert seldom.last["train"] == every.last["train"]
+
+
+def test_a_stop_between_two_tests_loses_nothing_of_their_means(tmp_path):
+    whole = run_tiny(tmp_path / "whole", evaluate_every=2)
+    run_tiny(tmp_path / "cut", images=watched_data(signal_in=STEPS + 2), evaluate_every=2)
+    assert load_record(tmp_path / "cut").epochs == []
+    assert metrics(run_tiny(tmp_path / "cut", evaluate_every=2)) == metrics(whole)
