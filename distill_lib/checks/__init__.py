@@ -8,6 +8,7 @@ from distill_lib.checks.ablation import check_seeds_needed
 from distill_lib.checks.at_scale import check_pair_recipe
 from distill_lib.checks.channel import check_twin
 from distill_lib.checks.claims import check_claim
+from distill_lib.checks.dense import check_anchors, check_miou
 from distill_lib.checks.guided import check_guided
 from distill_lib.checks.margin import check_margin
 from distill_lib.checks.networks import check_parameters
@@ -23,6 +24,7 @@ from distill_lib.checks.verdict import CORRECT, NOT_ATTEMPTED
 __all__ = [
     "CORRECT",
     "NOT_ATTEMPTED",
+    "check_anchors",
     "check_claim",
     "check_disguise",
     "check_gradient",
@@ -30,6 +32,7 @@ __all__ = [
     "check_kd",
     "check_lowest",
     "check_margin",
+    "check_miou",
     "check_overhaul",
     "check_own_pair",
     "check_pair_recipe",

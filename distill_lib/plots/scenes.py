@@ -1,0 +1,244 @@
+"""The figures of segmentation and detection: pictures with masks or boxes, taps, rates, precision.
+
+Explained in notebooks/12_segmentation.ipynb and notebooks/13_detection.ipynb.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from matplotlib import patheffects
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.patches import Patch, Rectangle
+from torch import Tensor
+
+from distill_lib.data.batching import VOID
+from distill_lib.plots.style import COLOURS, look
+
+CLASS_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442")
+"""Okabe and Ito's; further classes begin again, and names stand beside the colours."""
+VOID_COLOUR = "#FFFFFF"
+GROUND_COLOUR = "#D9D9D9"
+LEAST_NAMED = 12
+"""Pixels from which a region bears its class's name."""
+
+
+def class_colour(k: int) -> str:
+    """The colour of the class k of 0, 1, …"""
+    return CLASS_COLOURS[k % len(CLASS_COLOURS)]
+
+
+def picture(image: Tensor, augment) -> np.ndarray:
+    """A normalised image (3, H, W) as pixels (H, W, 3), uint8.
+
+    Args:
+        image: as a batch has it.
+        augment: the data set's, for its mean and std.
+    """
+    pixels = image.permute(1, 2, 0).float().cpu()
+    pixels = pixels * torch.tensor(augment.std) + torch.tensor(augment.mean)
+    return pixels.round().clamp(0, 255).byte().numpy()
+
+
+def show_picture(ax: Axes, pixels: np.ndarray) -> None:
+    """Pixels (H, W, 3) without ticks or frame."""
+    ax.imshow(pixels)
+    _bare(ax)
+
+
+def show_mask(ax: Axes, mask: Tensor, classes: Sequence[str], *, ground: str | None = None) -> None:
+    """A class for each pixel: colours, and on each class the beginning of its name.
+
+    Args:
+        ax: where to draw.
+        mask: indices of classes, (H, W); VOID is white.
+        classes: names of the K classes.
+        ground: the class that is grey and bears no name, if there is one.
+    """
+    mask = np.asarray(mask.cpu())
+    colours = [GROUND_COLOUR if c == ground else class_colour(k) for k, c in enumerate(classes)]
+    shown = np.where(mask == VOID, len(classes), mask)
+    palette = ListedColormap([*colours, VOID_COLOUR])
+    ax.imshow(shown, cmap=palette, vmin=0, vmax=len(classes), interpolation="nearest")
+    for k, name in enumerate(classes):
+        rows, columns = np.nonzero(mask == k)
+        if name != ground and len(rows) >= LEAST_NAMED:
+            # The pixel of the class that is nearest to its middle: a mean may lie outside.
+            middle = (rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2
+            at = middle.argmin()
+            _label(ax, columns[at], rows[at], name[:3], ha="center", va="center")
+    _bare(ax)
+
+
+def show_boxes(ax: Axes, found: Mapping[str, Tensor], classes: Sequence[str]) -> None:
+    """Boxes on a picture, each with its class and, if it has one, its score in per cent.
+
+    Args:
+        ax: where to draw.
+        found: boxes (M, 4), x1 y1 x2 y2 in pixels, labels (M,) in 1..K and perhaps scores (M,).
+        classes: names of the K classes.
+    """
+    scores = found["scores"].tolist() if "scores" in found else [None] * len(found["boxes"])
+    boxes, labels = found["boxes"].tolist(), found["labels"].tolist()
+    for (x1, y1, x2, y2), label, score in zip(boxes, labels, scores, strict=True):
+        colour = class_colour(label - 1)
+        outline = {"edgecolor": colour, "facecolor": "none", "linewidth": 2}
+        ax.add_patch(Rectangle((x1 - 0.5, y1 - 0.5), x2 - x1, y2 - y1, **outline))
+        said = classes[label - 1][:3] + ("" if score is None else f" {100 * score:.0f}")
+        _label(ax, x1, max(y1 - 1, 5), said, ha="left", va="bottom")
+
+
+def prediction_grid(
+    axes: np.ndarray, pictures: Sequence[np.ndarray], columns: Mapping[str, Sequence], draw
+) -> None:
+    """A row for each picture: the picture, then one panel for each column.
+
+    Args:
+        axes: (n, 1 + columns).
+        pictures: pixels (H, W, 3) of n images.
+        columns: title -> n masks, or n dictionaries of boxes.
+        draw: function of (ax, pixels, mask or boxes).
+    """
+    for row, pixels, *said in zip(axes, pictures, *columns.values(), strict=True):
+        show_picture(row[0], pixels)
+        for ax, one in zip(row[1:], said, strict=True):
+            draw(ax, pixels, one)
+    for ax, title in zip(axes[0], ("image", *columns), strict=True):
+        ax.set_title(title)
+
+
+def class_legend(figure, classes: Sequence[str], *, ground: str | None = None) -> None:
+    """What the colours of `show_mask` mean, below the panels."""
+    patches = [
+        Patch(color=GROUND_COLOUR if name == ground else class_colour(k), label=name)
+        for k, name in enumerate(classes)
+    ]
+    figure.legend(handles=patches, loc="outside lower center", ncols=len(classes))
+
+
+def bars_by_class(ax: Axes, scores: Mapping[str, Sequence[float]], classes: Sequence[str]) -> None:
+    """A group of bars for each class, one for each method.
+
+    Args:
+        ax: where to draw.
+        scores: method, a key of `COLOURS` -> a value in per cent for each class.
+        classes: names.
+    """
+    width = 0.8 / len(scores)
+    for i, (method, values) in enumerate(scores.items()):
+        at = np.arange(len(classes)) + (i - (len(scores) - 1) / 2) * width
+        hatch = ("", "///", "...")[i % 3]
+        colour = look(method)["color"]
+        ax.bar(at, values, width * 0.92, color=colour, hatch=hatch, edgecolor="white", label=method)
+    ax.set_xticks(range(len(classes)), classes)
+    ax.legend()
+
+
+def tap_maps(axes: Sequence[Axes], maps: Mapping[str, Tensor]) -> None:
+    """How strongly each tap answers, place by place: the mean of |feature| over channels.
+
+    Args:
+        axes: one for each tap.
+        maps: title -> features of one image, (C, H, W).
+    """
+    for ax, (title, features) in zip(axes, maps.items(), strict=True):
+        ax.imshow(features.abs().mean(0).cpu().numpy(), cmap="viridis")
+        ax.set_title(title, fontsize=9)
+        ax.set_xlabel("x".join(map(str, features.shape)), fontsize=8)
+        _bare(ax)
+
+
+def addends(ax: Axes, counts: Mapping[str, int], divisors: Sequence[float]) -> None:
+    """Terms of the sum that each tap brings, hollow, and what its divisor leaves, filled.
+
+    Args:
+        ax: where to draw; its x axis becomes logarithmic.
+        counts: tap -> channels times positions.
+        divisors: one for each tap.
+    """
+    for y, ((_, count), divisor) in enumerate(zip(counts.items(), divisors, strict=True)):
+        left = count / divisor
+        ax.plot([left, count], [y, y], color="#999999", linewidth=1.5, zorder=1)
+        ax.plot(count, y, "o", mfc="white", mec=COLOURS["teacher"], ms=9)
+        ax.plot(left, y, "D", color=COLOURS["ofd"], ms=8)
+        place = {"xytext": (0, 7), "textcoords": "offset points", "ha": "center", "fontsize": 9}
+        ax.annotate(f"÷ {divisor:g}", ((left * count) ** 0.5, y), **place)
+    ax.plot([], [], "o", mfc="white", mec=COLOURS["teacher"], ms=9, ls="none", label="as it is")
+    ax.plot([], [], "D", color=COLOURS["ofd"], ms=8, ls="none", label="after the divisor")
+    ax.set_xscale("log")
+    ax.set_yticks(range(len(counts)), list(counts))
+    ax.set_ylim(len(counts) - 0.4, -0.7)
+    ax.grid(axis="x", alpha=0.3)
+    ax.set_xlabel("addends of the loss for one image (log scale)")
+
+
+def rates_by_group(
+    ax: Axes, rates: Mapping[str, Sequence[float]], *, steps: int, held: int
+) -> None:
+    """The learning rate of each group of parameters, on a log scale; held epochs are shaded.
+
+    Args:
+        ax: where to draw.
+        rates: group -> rate at each step of the run; 0 where it is held still, and not drawn.
+        steps: of one epoch.
+        held: epochs at the start that train the connectors alone.
+    """
+    looks = ((COLOURS["ofd"], "-", 4), (COLOURS["teacher"], "--", 2), (COLOURS["plain"], "-.", 2))
+    for (name, values), (colour, dash, width) in zip(rates.items(), looks, strict=True):
+        epochs = np.arange(len(values)) / steps
+        drawn = [value or np.nan for value in values]
+        ax.plot(epochs, drawn, color=colour, linestyle=dash, linewidth=width, label=name)
+    ax.axvspan(0, held, facecolor="#e8e8e8", zorder=0)
+    ax.set_yscale("log")
+    ax.set(xlabel="epochs done", ylabel="learning rate (log scale)", xlim=(0, len(values) / steps))
+    ax.legend()
+
+
+def anchors_at(ax: Axes, anchors: Tensor, *, truth: Tensor, hits: Tensor) -> None:
+    """Anchors on a picture: those that answer for a true box solid, the others dotted.
+
+    Args:
+        ax: with the picture.
+        anchors: (A, 4), x1 y1 x2 y2 in pixels.
+        truth: the true boxes, (M, 4).
+        hits: which anchors answer for one, (A,) bool.
+    """
+    kinds = [(box, COLOURS["kd"], "-", 1.8) for box in anchors[hits]]
+    kinds += [(box, "white", ":", 1.0) for box in anchors[~hits]]
+    kinds += [(box, COLOURS["teacher"], "--", 2.4) for box in truth]
+    for (x1, y1, x2, y2), colour, dash, width in kinds:
+        edge = {"edgecolor": colour, "linestyle": dash, "linewidth": width, "facecolor": "none"}
+        shape = Rectangle(
+            (float(x1) - 0.5, float(y1) - 0.5), float(x2 - x1), float(y2 - y1), **edge
+        )
+        ax.add_patch(shape)
+
+
+def precision_recall(
+    ax: Axes, recall: Sequence[float], precision: Sequence[float], *, at: Tensor, envelope: Tensor
+) -> None:
+    """Precision against recall, a step for each detection, and what average precision takes.
+
+    Args:
+        ax: where to draw.
+        recall, precision: after the first, the second, … detection, by falling score.
+        at: recalls at which precision is read, (R,).
+        envelope: the precision taken there, (R,).
+    """
+    ax.plot(recall, precision, "o-", color=COLOURS["teacher"], label="after each detection")
+    ax.plot(at, envelope, ".", color=COLOURS["ofd"], ms=4, label="taken at 101 recalls")
+    ax.fill_between(at, envelope, step="post", color=COLOURS["ofd"], alpha=0.12)
+    ax.set(xlabel="recall", ylabel="precision", xlim=(-0.02, 1.02), ylim=(0, 1.08))
+    ax.legend(loc="lower left")
+
+
+def _label(ax: Axes, x: float, y: float, text: str, **place) -> None:
+    said = ax.text(x, y, text, color="white", fontsize=7, fontweight="bold", **place)
+    said.set_path_effects([patheffects.withStroke(linewidth=1.8, foreground="black")])
+
+
+def _bare(ax: Axes) -> None:
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+    ax.grid(visible=False)
