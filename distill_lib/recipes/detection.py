@@ -69,7 +69,7 @@ LAPTOP = {
     "batch_size": 8,
     "optim": replace(VOC.optim, lr=0.01, schedule="one_cycle"),
 }
-LAPTOP_EPOCHS, VOC_LAPTOP_EPOCHS, SHAPES_EPOCHS, SMOKE_EPOCHS = 40, 2, 20, 1
+LAPTOP_EPOCHS, VOC_LAPTOP_EPOCHS, SHAPES_EPOCHS, SMOKE_EPOCHS = 30, 2, 20, 1
 SMOKE_TEACHER = "resnet34"
 
 

@@ -94,7 +94,7 @@ SHAPES = replace(
 )
 SMOKE_EPOCHS, SMOKE_IMAGES = 2, 48
 """The first may be the connectors' alone."""
-TEACHER_EPOCHS, LAPTOP_EPOCHS, VOC_LAPTOP_EPOCHS, SHAPES_EPOCHS = 20, 12, 2, 20
+TEACHER_EPOCHS, LAPTOP_EPOCHS, VOC_LAPTOP_EPOCHS, SHAPES_EPOCHS = 16, 12, 2, 20
 SMOKE_NOTE = "drawn shapes and small networks: shows that it runs, and no more"
 
 
