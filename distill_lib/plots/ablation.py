@@ -71,7 +71,8 @@ def published_beside_ours(
         for (record, mark), value in zip(marks.items(), numbers, strict=True):
             hollow = {"color": colour, "fillstyle": "none", "markersize": 9, "linestyle": "none"}
             ax.plot(value, y - 0.15, mark, label=record if y == 0 else None, **hollow)
-            ax.annotate(f"{value:.2f}", (value, y - 0.28), ha="center", va="bottom", fontsize=8)
+            side = "left" if value == max(numbers) else "right"
+            ax.annotate(f"{value:.2f}", (value, y - 0.28), ha=side, va="bottom", fontsize=9)
         if runs := ours.get(row, ()):
             ax.plot(runs, [y + 0.2] * len(runs), "D", color=colour, markersize=6)
         else:
