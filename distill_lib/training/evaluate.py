@@ -65,6 +65,15 @@ METERS = {
 """Task -> what counts its metrics."""
 
 
+def meter_of(model: nn.Module, data: ImageData) -> Meter:
+    """What counts the metrics of a network on a data set, empty.
+
+    Raises:
+        DistillError: a package that counts the metric is missing.
+    """
+    return METERS[data.task](model, data.classes, next(model.parameters()).device)
+
+
 @torch.inference_mode()
 def evaluate(
     model: nn.Module,
@@ -90,7 +99,7 @@ def evaluate(
     """
     device = next(model.parameters()).device
     precision = precision or choose_precision(device)
-    meter: Meter = METERS[data.task](model, data.classes, device)
+    meter = meter_of(model, data)
     totals = torch.zeros(3, dtype=torch.float64)
     was_training = model.training
     model.eval()

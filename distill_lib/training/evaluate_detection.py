@@ -38,9 +38,20 @@ class AveragePrecision:
         self._seen: list[tuple[list[dict], list[dict]]] = []
 
     def update(self, outputs: Predictions, labels: list[dict[str, Tensor]]) -> tuple[Tensor, int]:
-        """Keep what is found in a batch; gives its multibox loss times its images, and those."""
+        """Keep what is found in a batch; gives the sum of its images' losses, and how many."""
         self._seen.append((_on_cpu(self._detect(outputs)), _on_cpu(labels)))
-        return multibox_loss(outputs, labels) * len(labels), len(labels)
+        # Image by image: over a batch it would depend on which images are in it.
+        losses = [
+            multibox_loss(
+                outputs._replace(
+                    class_logits=outputs.class_logits[i : i + 1],
+                    box_offsets=outputs.box_offsets[i : i + 1],
+                ),
+                labels[i : i + 1],
+            )
+            for i in range(len(labels))
+        ]
+        return torch.stack(losses).sum(), len(labels)
 
     def compute(self) -> dict[str, float]:
         """map50 in per cent."""

@@ -19,6 +19,7 @@ from distill_lib.recipes import Recipe
 from distill_lib.records import RunRecord
 from distill_lib.training import checkpoints, distributed, run_folder
 from distill_lib.training.build import Parts, build
+from distill_lib.training.evaluate import meter_of
 from distill_lib.training.guard import FiniteGuard
 from distill_lib.training.new_record import new_record, peak_memory
 from distill_lib.training.optimizer import (
@@ -82,6 +83,7 @@ def fit(
         )
         if distributed.rank() == 0:
             distributed.barrier()
+        meter_of(parts.distiller.student, parts.data)  # what it lacks is said now
         record = new_record(recipe, parts, precision, out)
         if _shown(recipe, progress) and (taps := parts.distiller.describe_taps()):
             print(taps)

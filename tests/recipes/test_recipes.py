@@ -400,7 +400,7 @@ def test_scarce_labels_change_the_images_and_not_the_steps(budget):
     assert scarce == tuple(f"{name}-{end}" for end in ("10pct", "1pct") for name in full)
     for name in scarce:
         recipe, whole = (get_recipe(n, budget) for n in (name, name.rpartition("-")[0]))
-        assert choices(whole, recipe).keys() == {"train_limit", "epochs"}
+        assert choices(whole, recipe).keys() == {"train_limit", "epochs", "evaluate_every"}
         assert recipe.train_limit == {"10pct": 5_000, "1pct": 500}[name.split("-")[-1]]
         steps, wanted = (
             r.epochs * math.ceil((r.train_limit or 50_000) / r.batch_size) for r in (recipe, whole)

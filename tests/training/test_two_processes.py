@@ -11,7 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from distill_lib import evaluate, load_record, paths
+from distill_lib import build_model, evaluate, load_data, load_record, paths
 from distill_lib.training import distributed, run_folder
 from distill_lib.training.checkpoints import newest
 
@@ -182,6 +182,30 @@ def evaluate_rank(rank, expected):
 def test_three_processes_evaluate_an_uneven_share_each(tmp_path):
     expected = evaluate(tiny_net(4, seed=3), tiny_data())
     assert NUM_TEST % (3 * 4) and ended(start_ranks(3, evaluate_rank, expected)) == [0, 0, 0]
+
+
+def dense(task):
+    """A network with weights of one seed, and the drawn images, which three share unevenly."""
+    torch.manual_seed(0)
+    if task == "segmentation":
+        return torch.nn.Conv2d(3, 5, 3, padding=1), load_data("shapes")
+    return build_model("ssd/resnet18", 4), load_data("shapes-boxes")
+
+
+def evaluate_dense_rank(rank, task, expected):
+    joined = distributed.start()
+    found = evaluate(*dense(task))
+    distributed.stop()
+    assert joined and found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value, rel=1e-4), name
+
+
+@pytest.mark.parametrize("task", ["segmentation", "detection"])
+def test_three_processes_count_all_pixels_and_all_boxes(task):
+    expected = evaluate(*dense(task))
+    assert expected["images"] % 3
+    assert ended(start_ranks(3, evaluate_dense_rank, task, expected)) == [0, 0, 0]
 
 
 SCRIPT = textwrap.dedent(
