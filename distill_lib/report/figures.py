@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from distill_lib.records import RunRecord
 from distill_lib.report.groups import Group, difference_to_plain, group_by_seed, plain_of
 from distill_lib.report.rows import published_rows
+from distill_lib.similarity import read_cka
 from distill_lib.tasks import TASKS
 
 TRAINING_COST = 3
@@ -113,7 +114,7 @@ def gain_curves(groups: Sequence[Group]):
     """What each method is ahead of the plain student by, after each epoch."""
     return _curves(
         groups,
-        lambda run: range(1, len(run.epochs) + 1),
+        lambda run: [epoch["epoch"] for epoch in run.epochs],
         gain=True,
         xlabel="epochs of training",
         ylabel="{metric} above the plain student (points)",
@@ -214,6 +215,34 @@ def label_gains(groups: Sequence[Group]):
     return figure, ax
 
 
+def stage_similarity(groups: Sequence[Group]):
+    """CKA of each stage of the students with the same stage of the teacher, a row for each run."""
+    import matplotlib.pyplot as plt
+
+    from distill_lib import plots
+
+    runs = [run for group in groups for run in group if read_cka(run.path)]
+    values = [[row[i] for i, row in enumerate(read_cka(run.path)["cka"])] for run in runs]
+    order = sorted(range(len(runs)), key=lambda i: statistics.mean(values[i]), reverse=True)
+    stages, least = len(values[0]), min(map(min, values))
+    size = (2.5 + 1.6 * stages, 1.2 + 0.28 * len(runs))
+    figure, axes = plt.subplots(1, stages, figsize=size, sharex=True, sharey=True)
+    for stage, ax in enumerate(axes):
+        for y, i in enumerate(order):
+            look = plots.look(plots.method_of(runs[i].name)) | {"linestyle": "none"}
+            ax.plot(values[i][stage], y, markersize=8, **look)
+        ax.set(title=f"stage {stage + 1}", xlim=(least - 0.05, 1.02), xlabel="CKA")
+        ax.grid(axis="x", alpha=0.3)
+    axes[0].set_yticks(range(len(runs)), [plots.label_of(runs[i].name) for i in order])
+    axes[0].set_ylim(len(runs) - 0.5, -0.5)
+    return figure, axes
+
+
+def has_similarity(groups: Sequence[Group]) -> bool:
+    """Whether the CKA of several runs was kept with their records."""
+    return sum(read_cka(run.path) is not None for group in groups for run in group) > 1
+
+
 def _distilled(groups: Sequence[Group]) -> list[Group]:
     return [group for group in groups if difference_to_plain(group, groups)]
 
@@ -246,6 +275,15 @@ COST_FIGURE = Figure(
     "backward) and once the teacher's (its forward pass), times images and epochs. Connectors "
     "and the teacher's own training are not counted.",
     cost_curves,
+)
+CKA_FIGURE = Figure(
+    "cka",
+    "A row for each student, a panel for each stage: how alike its features are to the teacher's.",
+    "Linear CKA after the ReLU at the end of each stage, on the first 1,000 test images: 1 is the "
+    "same up to rotation and scale, 0 is nothing in common. `python -m distill_lib cka RUN` "
+    "measures it.",
+    stage_similarity,
+    has_similarity,
 )
 LABEL_FIGURE = Figure(
     "labels",

@@ -5,7 +5,14 @@ from dataclasses import dataclass, replace
 
 from distill_lib.recipes import SUITES, Budget, Recipe, get_recipe, what_differs
 from distill_lib.recipes.cifar_small import TEACHER as SMALL_TEACHER
-from distill_lib.report.figures import COST_FIGURE, DOT_FIGURE, GAIN_FIGURE, LABEL_FIGURE, Figure
+from distill_lib.report.figures import (
+    CKA_FIGURE,
+    COST_FIGURE,
+    DOT_FIGURE,
+    GAIN_FIGURE,
+    LABEL_FIGURE,
+    Figure,
+)
 
 
 @dataclass(frozen=True)
@@ -67,7 +74,7 @@ TABLES = tuple(
             "teacher, optimiser and epochs and differ in their terms alone.",
             (SMALL_TEACHER,),
             seeds=3,
-            figures=(DOT_FIGURE, GAIN_FIGURE, COST_FIGURE),
+            figures=(DOT_FIGURE, GAIN_FIGURE, COST_FIGURE, CKA_FIGURE),
         ),
         Table(
             "ofd-design",

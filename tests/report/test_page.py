@@ -6,6 +6,7 @@ import shlex
 import pytest
 
 from distill_lib import cli, paths
+from distill_lib.files import write_json
 from distill_lib.recipes import SUITES
 from distill_lib.records import find_records
 from distill_lib.report import TABLES, Table, results_page, write_results
@@ -85,6 +86,9 @@ def test_figures_are_drawn_where_there_are_runs_for_them(tmp_path):
     for i, name in enumerate(names):
         for seed in range(2):
             record(name, seed, [60.0 + i, 80 + i + seed / 3], root=tmp_path / "results").save()
+    for name, value in zip(names, (0.2, 0.6, 0.4), strict=True):
+        cka = [[value] * 3 for _ in range(3)]
+        write_json(tmp_path / "results" / name / "laptop" / "0" / "cka.json", {"cka": cka})
     scarce = ("plain-cifar10-wrn10_1-10pct", "kd-cifar10-wrn16_2-wrn10_1-10pct")
     for name in scarce:
         record(name, 0, [60.0], root=tmp_path / "results", images=5000).save()
@@ -94,6 +98,7 @@ def test_figures_are_drawn_where_there_are_runs_for_them(tmp_path):
         "results/figures/small-pair-dots.png",
         "results/figures/small-pair-gain.png",
         "results/figures/small-pair-cost.png",
+        "results/figures/small-pair-cka.png",
         "results/figures/scarce-labels-labels.png",
     ]
     page = (tmp_path / "RESULTS.md").read_text(encoding="utf-8")
