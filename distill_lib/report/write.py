@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from distill_lib.errors import DistillError
+from distill_lib.errors import DataError, DistillError
 from distill_lib.files import write_atomically
 from distill_lib.records import RunRecord
 from distill_lib.report.figures import report_figure
 from distill_lib.report.groups import group_by_seed
+from distill_lib.report.pictures import pairs_to_picture, predictions_figure
 from distill_lib.report.rows import folded_table, group_cells, notes_text
 from distill_lib.tasks import TASKS
 
@@ -31,7 +32,7 @@ def report_table(records: Sequence[RunRecord]) -> str:
 
 
 def write_report(records: Sequence[RunRecord], folder: Path) -> tuple[str, list[Path]]:
-    """Write report.md and report.png; returns the table and the files.
+    """Write report.md, report.png and pictures of predictions; returns the table and the files.
 
     Raises:
         DistillError: none of the runs is finished, or the folder cannot be written.
@@ -41,9 +42,15 @@ def write_report(records: Sequence[RunRecord], folder: Path) -> tuple[str, list[
     from distill_lib import plots
 
     table = report_table(records)
-    figure, _ = report_figure(records)
-    text, picture = folder / "report.md", folder / "report.png"
-    write_atomically(text, lambda handle: handle.write(f"{table}\n".encode()))
-    plots.save_figure(figure, picture)
-    plt.close(figure)
-    return table, [text, picture]
+    figures = {"report": report_figure(records)[0]}
+    for plain, distilled in pairs_to_picture(records):
+        try:
+            figures[f"report-{distilled.name}"] = predictions_figure(plain, distilled)[0]
+        except DataError as error:
+            table += f"\n\nNo picture of {distilled.name}: {str(error).splitlines()[0]}"
+    files = [folder / "report.md", *(folder / f"{name}.png" for name in figures)]
+    write_atomically(files[0], lambda handle: handle.write(f"{table}\n".encode()))
+    for figure, file in zip(figures.values(), files[1:], strict=True):
+        plots.save_figure(figure, file)
+        plt.close(figure)
+    return table, files
