@@ -16,9 +16,8 @@ from torch import Tensor
 from distill_lib.data.batching import VOID
 from distill_lib.plots.style import COLOURS, look
 
-CLASS_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442")
+CLASS_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
 """Okabe and Ito's; further classes begin again, and names stand beside the colours."""
-VOID_COLOUR = "#FFFFFF"
 GROUND_COLOUR = "#D9D9D9"
 LEAST_NAMED = 12
 """Pixels from which a region bears its class's name."""
@@ -52,15 +51,16 @@ def show_mask(ax: Axes, mask: Tensor, classes: Sequence[str], *, ground: str | N
 
     Args:
         ax: where to draw.
-        mask: indices of classes, (H, W); VOID is white.
+        mask: indices of classes, (H, W); VOID is hatched.
         classes: names of the K classes.
         ground: the class that is grey and bears no name, if there is one.
     """
     mask = np.asarray(mask.cpu())
     colours = [GROUND_COLOUR if c == ground else class_colour(k) for k, c in enumerate(classes)]
-    shown = np.where(mask == VOID, len(classes), mask)
-    palette = ListedColormap([*colours, VOID_COLOUR])
-    ax.imshow(shown, cmap=palette, vmin=0, vmax=len(classes), interpolation="nearest")
+    ax.patch.set(facecolor="white", edgecolor="#888888", hatch="////")
+    shown = np.ma.masked_equal(mask, VOID)
+    palette = ListedColormap(colours)
+    ax.imshow(shown, cmap=palette, vmin=0, vmax=len(classes) - 1, interpolation="nearest")
     for k, name in enumerate(classes):
         rows, columns = np.nonzero(mask == k)
         if name != ground and len(rows) >= LEAST_NAMED:
@@ -157,20 +157,21 @@ def addends(ax: Axes, counts: Mapping[str, int], divisors: Sequence[float]) -> N
         counts: tap -> channels times positions.
         divisors: one for each tap.
     """
-    for y, ((_, count), divisor) in enumerate(zip(counts.items(), divisors, strict=True)):
-        left = count / divisor
-        ax.plot([left, count], [y, y], color="#999999", linewidth=1.5, zorder=1)
-        ax.plot(count, y, "o", mfc="white", mec=COLOURS["teacher"], ms=9)
-        ax.plot(left, y, "D", color=COLOURS["ofd"], ms=8)
+    for y, (count, divisor) in enumerate(zip(counts.values(), divisors, strict=True)):
+        left, whole = count / divisor / 1e6, count / 1e6
+        names = ("as it is", "after the divisor") if y == 0 else (None, None)
+        ax.plot([left, whole], [y, y], color="#999999", linewidth=1.5, zorder=1)
+        hollow = {"mfc": "white", "mec": COLOURS["teacher"], "ms": 9, "ls": "none"}
+        ax.plot(whole, y, "o", label=names[0], **hollow)
+        ax.plot(left, y, "D", color=COLOURS["ofd"], ms=7, ls="none", label=names[1])
         place = {"xytext": (0, 7), "textcoords": "offset points", "ha": "center", "fontsize": 9}
-        ax.annotate(f"÷ {divisor:g}", ((left * count) ** 0.5, y), **place)
-    ax.plot([], [], "o", mfc="white", mec=COLOURS["teacher"], ms=9, ls="none", label="as it is")
-    ax.plot([], [], "D", color=COLOURS["ofd"], ms=8, ls="none", label="after the divisor")
-    ax.set_xscale("log")
+        ax.annotate(f"÷ {divisor:g}", ((left * whole) ** 0.5, y), **place)
+    ax.set_xscale("log", base=2)
+    ax.xaxis.set_major_formatter("{x:g}")
     ax.set_yticks(range(len(counts)), list(counts))
     ax.set_ylim(len(counts) - 0.4, -0.7)
     ax.grid(axis="x", alpha=0.3)
-    ax.set_xlabel("addends of the loss for one image (log scale)")
+    ax.set_xlabel("addends of the loss for one image (millions, log scale)")
 
 
 def rates_by_group(
@@ -205,7 +206,7 @@ def anchors_at(ax: Axes, anchors: Tensor, *, truth: Tensor, hits: Tensor) -> Non
         hits: which anchors answer for one, (A,) bool.
     """
     kinds = [(box, COLOURS["kd"], "-", 1.8) for box in anchors[hits]]
-    kinds += [(box, "white", ":", 1.0) for box in anchors[~hits]]
+    kinds += [(box, "black", ":", 1.8) for box in anchors[~hits]]
     kinds += [(box, COLOURS["teacher"], "--", 2.4) for box in truth]
     for (x1, y1, x2, y2), colour, dash, width in kinds:
         edge = {"edgecolor": colour, "linestyle": dash, "linewidth": width, "facecolor": "none"}
