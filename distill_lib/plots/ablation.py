@@ -81,7 +81,7 @@ def published_beside_ours(
     ax.set_yticks(range(len(published)), published)
     ax.set_ylim(len(published) - 0.4, -0.7)
     ax.grid(axis="x", alpha=0.3)
-    ax.margins(x=0.12)
+    ax.margins(x=0.2)
     ax.set_xlabel("top-1 on CIFAR-10 (%)")
 
 

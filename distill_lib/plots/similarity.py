@@ -7,23 +7,20 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.image import AxesImage
 from torch import Tensor
 
 CLASS_MARKS = "o^sDvP*Xpd"
 
 
-def cka_map(ax: Axes, matrix: Sequence[Sequence[float]]) -> AxesImage:
+def cka_map(ax: Axes, matrix: Sequence[Sequence[float]]) -> None:
     """CKA of every stage of a network (rows) with every stage of its teacher, written in cells.
 
     Args:
         ax: where to draw.
         matrix: (stages of the network, stages of the teacher).
-    Returns:
-        the image, for a colour bar that maps share.
     """
     values = np.asarray(matrix, dtype=float)
-    image = ax.imshow(values, vmin=0, vmax=1, cmap="viridis")
+    ax.imshow(values, vmin=0, vmax=1, cmap="viridis")
     for (row, column), value in np.ndenumerate(values):
         colour = "black" if value > 0.6 else "white"
         ax.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour, fontsize=9)
@@ -33,7 +30,6 @@ def cka_map(ax: Axes, matrix: Sequence[Sequence[float]]) -> AxesImage:
     ax.spines[:].set_visible(False)
     ax.grid(visible=False)
     ax.set(xlabel="teacher's stage", ylabel="student's stage")
-    return image
 
 
 def class_clouds(ax: Axes, points: Tensor, labels: Tensor, classes: Sequence[str]) -> None:
