@@ -42,7 +42,6 @@ from distill_lib.plots.partial_l2 import REGIONS, loss_plane, pair_density, regi
 from distill_lib.plots.scenes import (
     addends,
     anchors_at,
-    bars_by_class,
     class_legend,
     picture,
     precision_recall,
@@ -98,7 +97,6 @@ __all__ = [
     "agreement_of_pulls",
     "anchors_at",
     "around_relu",
-    "bars_by_class",
     "channel_histogram",
     "channel_map",
     "cka_map",

@@ -14,7 +14,7 @@ from matplotlib.patches import Patch, Rectangle
 from torch import Tensor
 
 from distill_lib.data.batching import VOID
-from distill_lib.plots.style import COLOURS, look
+from distill_lib.plots.style import COLOURS
 
 CLASS_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
 """Okabe and Ito's; further classes begin again, and names stand beside the colours."""
@@ -115,24 +115,6 @@ def class_legend(figure, classes: Sequence[str], *, ground: str | None = None) -
         for k, name in enumerate(classes)
     ]
     figure.legend(handles=patches, loc="outside lower center", ncols=len(classes))
-
-
-def bars_by_class(ax: Axes, scores: Mapping[str, Sequence[float]], classes: Sequence[str]) -> None:
-    """A group of bars for each class, one for each method.
-
-    Args:
-        ax: where to draw.
-        scores: method, a key of `COLOURS` -> a value in per cent for each class.
-        classes: names.
-    """
-    width = 0.8 / len(scores)
-    for i, (method, values) in enumerate(scores.items()):
-        at = np.arange(len(classes)) + (i - (len(scores) - 1) / 2) * width
-        hatch = ("", "///", "...")[i % 3]
-        colour = look(method)["color"]
-        ax.bar(at, values, width * 0.92, color=colour, hatch=hatch, edgecolor="white", label=method)
-    ax.set_xticks(range(len(classes)), classes)
-    ax.legend()
 
 
 def tap_maps(axes: Sequence[Axes], maps: Mapping[str, Tensor]) -> None:
