@@ -267,7 +267,7 @@ def find_taps(
     Returns:
         taps with channels, stride and batch norm.
     Raises:
-        FeatureError: no ReLU cuts the network.
+        FeatureError: no ReLU cuts the network, or its output is not one tensor.
     """
     model = unwrap(model)
     last_at = {size: name for name, size in _cutting_relus(model, image_size)}
@@ -302,6 +302,12 @@ def _cutting_relus(model: nn.Module, image_size: int) -> list[tuple[str, int]]:
             model.requires_grad_(False)
             image = _example(model, image_size)
             logits = model(image)
+            if not isinstance(logits, Tensor):
+                raise FeatureError(
+                    f"{type(model).__name__} gives a {type(logits).__name__}, not one tensor of "
+                    "logits, so no ReLU can be said to lie on every path.\n"
+                    "  Name the taps yourself: Tap('module.name', 'pre')."
+                )
     finally:
         for handle in handles:
             handle.remove()

@@ -274,3 +274,8 @@ def test_a_compiled_network_is_unwrapped():
     assert unwrap(compiled) is model
     assert unwrap(model) is model
     assert [tap.relu for tap in find_taps(compiled, 32)] == list(WRN_TAPS)
+
+
+def test_a_detector_has_its_taps_named():
+    with pytest.raises(FeatureError, match="gives a Predictions, not one tensor"):
+        find_taps(build_model("ssd/resnet18", 3), image_size=64)

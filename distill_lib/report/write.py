@@ -45,7 +45,7 @@ def write_report(records: Sequence[RunRecord], folder: Path) -> tuple[str, list[
     figures = {"report": report_figure(records)[0]}
     for plain, distilled in pairs_to_picture(records):
         try:
-            figures[f"report-{distilled.name}"] = predictions_figure(plain, distilled)[0]
+            figures[f"predictions-{distilled.name}"] = predictions_figure(plain, distilled)[0]
         except DataError as error:
             table += f"\n\nNo picture of {distilled.name}: {str(error).splitlines()[0]}"
     files = [folder / "report.md", *(folder / f"{name}.png" for name in figures)]

@@ -50,4 +50,4 @@ def test_without_the_images_the_report_is_written_all_the_same(pair, tmp_path, m
     assert [file.name for file in files] == ["report.md", "report.png"]
     monkeypatch.undo()
     _, files = write_report(pair, tmp_path / "out")
-    assert files[-1].name == f"report-{pair[1].name}.png" and files[-1].is_file()
+    assert files[-1].name == f"predictions-{pair[1].name}.png" and files[-1].is_file()
