@@ -37,6 +37,7 @@ def nothing_is_trained(monkeypatch, tmp_path):
     monkeypatch.setattr("distill_lib.training.fit", note)
     monkeypatch.setattr("distill_lib.demo.fit", note)
     monkeypatch.setattr("distill_lib.demo.save_demo_figure", lambda records, path: path)
+    monkeypatch.setattr("distill_lib.report.write_results", lambda: [paths.ROOT / "RESULTS.md"])
     monkeypatch.setattr("distill_lib.data.prepare", lambda name, download=False: None)
     monkeypatch.setattr(paths, "runs_dir", lambda: tmp_path)
     monkeypatch.chdir(paths.ROOT)
