@@ -32,7 +32,7 @@ demo: setup
 
 test: setup
 	$(PY) -m pytest
-	DISTILL_BUDGET=smoke $(PY) -m pytest --nbval-lax --nbval-current-env \
+	DISTILL_BUDGET=smoke $(PY) -m pytest -n 2 --dist loadscope --nbval-lax --nbval-current-env \
 		--nbval-sanitize-with notebooks/sanitize.cfg --nbval-cell-timeout 300 notebooks
 
 slides: docs

@@ -1,4 +1,10 @@
-"""How nbval compares: what is written to stderr and svg pictures are not."""
+"""How nbval runs and compares notebooks: two at a time, but for stderr and svg pictures."""
+
+import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Notebooks side by side: a kernel with a thread for each core would wait for the other's.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_collectstart(collector):

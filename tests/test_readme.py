@@ -81,7 +81,10 @@ def test_make_targets_exist():
 
 def test_make_test_is_what_the_readme_says():
     makefile = (paths.ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
-    for words in ("-m pytest --nbval-lax", "--nbval-sanitize-with notebooks/sanitize.cfg"):
+    for words in (
+        "-m pytest -n 2 --dist loadscope --nbval-lax",
+        "--nbval-sanitize-with notebooks/sanitize.cfg",
+    ):
         assert words in README and words in re.sub(r"\s+", " ", makefile)
 
 
