@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from math import sqrt
 from statistics import mean, stdev
 
-from distill_lib.checks.verdict import CORRECT, NOT_ATTEMPTED
+from distill_lib.checks.verdict import first_wrong
 from distill_lib.report.groups import T_975
 
 PILOTS = {
@@ -25,20 +25,12 @@ def check_seeds_needed(needed: Callable[[list[float]], int | None]) -> None:
         needed: the reader's function of the pilot's differences; gives the smallest number of
             seeds from 2 to 10, None if ten are not enough.
     """
-    for name, pilot in PILOTS.items():
-        try:
-            got = needed(list(pilot))
-        except Exception as error:  # the reader's code may raise anything; it is shown, not hidden
-            print(f"wrong at {name}: your function raised {type(error).__name__}: {error}")
-            return
-        if got is ...:
-            print(NOT_ATTEMPTED)
-            return
+
+    def mistake(pilot: list[float], got: object) -> str | None:
         want = _needed(pilot)
-        if got != want:
-            print(f"wrong at {name}, {pilot}: got {got}, want {want}")
-            return
-    print(CORRECT)
+        return None if got == want else f", {pilot}: got {got}, want {want}"
+
+    print(first_wrong(PILOTS.items(), lambda pilot: needed(list(pilot)), mistake))
 
 
 def _needed(differences: Sequence[float]) -> int | None:

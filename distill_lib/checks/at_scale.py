@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import torch
 
-from distill_lib.checks.verdict import CORRECT, NOT_ATTEMPTED
+from distill_lib.checks.verdict import CORRECT, NOT_ATTEMPTED, verdict_on
 from distill_lib.errors import DistillError
 from distill_lib.models import build_model
 from distill_lib.recipes import OFD, RECIPES, Recipe, get_recipe, what_differs
@@ -26,12 +26,7 @@ def check_pair_recipe(make: Callable[[], Recipe]) -> None:
     Args:
         make: the reader's function; gives the recipe.
     """
-    try:
-        print(_verdict(make()))
-    except DistillError as error:
-        print(f"wrong: {error}")
-    except Exception as error:  # the reader's code may raise anything; it is shown, not hidden
-        print(f"wrong: your function raised {type(error).__name__}: {error}")
+    print(verdict_on(make, _verdict))
 
 
 def _verdict(recipe: object) -> str:

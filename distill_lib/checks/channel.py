@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from distill_lib.checks.verdict import CORRECT, NOT_ATTEMPTED
+from distill_lib.checks.verdict import first_wrong
 from distill_lib.losses import channel_loss
 
 SAME_MEANS = 1e-8
@@ -21,37 +21,28 @@ def check_twin(twin: Callable[[Tensor], Tensor]) -> None:
         twin: the reader's function of features after a ReLU, (N, C, H, W), giving others of the
             same shape, which could have come out of a ReLU too.
     """
-    for name, features in _features():
-        verdict = _verdict(twin, features)
-        if verdict != CORRECT:
-            print(verdict if verdict == NOT_ATTEMPTED else f"wrong at {name}: {verdict}")
-            return
-    print(CORRECT)
+    print(first_wrong(_features(), lambda features: twin(features.clone()), _mistake))
 
 
-def _verdict(twin: Callable[[Tensor], Tensor], features: Tensor) -> str:
-    try:
-        got = twin(features.clone())
-    except Exception as error:  # the reader's code may raise anything; it is shown, not hidden
-        return f"your function raised {type(error).__name__}: {error}"
-    if got is ...:
-        return NOT_ATTEMPTED
+def _mistake(features: Tensor, got: object) -> str | None:
     if not isinstance(got, Tensor):
-        return f"got a {type(got).__name__}, want a tensor"
+        return f": got a {type(got).__name__}, want a tensor"
     if got.shape != features.shape:
-        return f"got shape {tuple(got.shape)}, want {tuple(features.shape)}"
+        return f": got shape {tuple(got.shape)}, want {tuple(features.shape)}"
     if not got.isfinite().all():
-        return "not every value is finite"
+        return ": not every value is finite"
     if got.min() < 0:
-        return f"got {got.min():.3f}, and nothing below 0 comes out of a ReLU"
+        return f": got {got.min():.3f}, and nothing below 0 comes out of a ReLU"
     scale = features.square().mean()
     cd = channel_loss([got], [features])
     if cd > SAME_MEANS * scale:
-        return f"CD is {cd:.2g}, want 0: a channel's mean has moved"
+        return f": CD is {cd:.2g}, want 0: a channel's mean has moved"
     l2 = (got - features).square().mean((1, 2, 3))  # (N,)
     if l2.min() < APART * scale:
-        return f"L2 is {l2.min():.2g} in image {int(l2.argmin())}: it cannot tell them apart either"
-    return CORRECT
+        return (
+            f": L2 is {l2.min():.2g} in image {int(l2.argmin())}: it cannot tell them apart either"
+        )
+    return None
 
 
 def _features() -> list[tuple[str, Tensor]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from distill_lib.checks.verdict import CORRECT, NOT_ATTEMPTED
+from distill_lib.checks.verdict import first_wrong
 
 Runs = dict[int, float]
 """Seed -> top-1 (%)."""
@@ -51,19 +51,11 @@ def check_claim(judge: Callable[[Runs, Runs], str]) -> None:
     Args:
         judge: the reader's function of both, seed -> top-1; gives "better", "worse" or "open".
     """
-    for name, (method, plain, want) in CASES.items():
-        try:
-            got = judge(dict(method), dict(plain))
-        except Exception as error:  # the reader's code may raise anything; it is shown, not hidden
-            print(f"wrong at {name}: your function raised {type(error).__name__}: {error}")
-            return
-        if got is ...:
-            print(NOT_ATTEMPTED)
-            return
+
+    def mistake(case: tuple[Runs, Runs, str], got: object) -> str | None:
+        want = case[2]
         if got not in VERDICTS:
-            print(f"wrong at {name}: got {got!r}, want one of {', '.join(VERDICTS)}")
-            return
-        if got != want:
-            print(f"wrong at {name}: got {got}, want {want}")
-            return
-    print(CORRECT)
+            return f": got {got!r}, want one of {', '.join(VERDICTS)}"
+        return None if got == want else f": got {got}, want {want}"
+
+    print(first_wrong(CASES.items(), lambda case: judge(*map(dict, case[:2])), mistake))

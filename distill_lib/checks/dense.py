@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from distill_lib.checks.verdict import CORRECT, NOT_ATTEMPTED, first_mistake
+from distill_lib.checks.verdict import first_mistake, first_wrong
 from distill_lib.data.batching import VOID
 
 
@@ -66,22 +66,25 @@ def _first_wrong_anchor(match: Callable[[Tensor, Tensor], Tensor]) -> str:
 
     from distill_lib.losses.multibox import LEAST_OVERLAP
 
-    for name, anchors, truth in _boxes():
+    def mistake(case: tuple[Tensor, Tensor], got: object) -> str | None:
+        anchors, truth = case
         overlaps = box_iou(truth, anchors)  # (M, A)
         want = SSDMatcher(LEAST_OVERLAP)(overlaps)
-        try:
-            got = match(anchors.clone(), truth.clone())
-        except Exception as error:  # the reader's code may raise anything; it is shown, not hidden
-            return f"wrong at {name}: your function raised {type(error).__name__}: {error}"
-        if got is ...:
-            return NOT_ATTEMPTED
         shape = tuple(got.shape) if isinstance(got, Tensor) else type(got).__name__
         if shape != tuple(want.shape):
-            return f"wrong at {name}: got {shape}, want a tensor {tuple(want.shape)}"
-        for i in (got != want).nonzero().flatten().tolist():
-            own = ", ".join(f"{overlap:.2f}" for overlap in overlaps[:, i])
-            return f"wrong at {name}: anchor {i} (IoU {own}): got {got[i]}, want {want[i]}"
-    return CORRECT
+            return f": got {shape}, want a tensor {tuple(want.shape)}"
+        wrong = (got != want).nonzero().flatten().tolist()
+        if not wrong:
+            return None
+        i = wrong[0]
+        own = ", ".join(f"{overlap:.2f}" for overlap in overlaps[:, i])
+        return f": anchor {i} (IoU {own}): got {got[i]}, want {want[i]}"
+
+    return first_wrong(
+        ((name, (anchors, truth)) for name, anchors, truth in _boxes()),
+        lambda case: match(*(boxes.clone() for boxes in case)),
+        mistake,
+    )
 
 
 def _boxes() -> Iterator[tuple[str, Tensor, Tensor]]:

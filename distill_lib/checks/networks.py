@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from distill_lib.checks.verdict import CORRECT, NOT_ATTEMPTED
+from distill_lib.checks.verdict import first_wrong
 from distill_lib.models import build_model
 from distill_lib.training.cost import count_parameters
 
@@ -17,22 +17,15 @@ def check_parameters(count: Callable[[int, int], int]) -> None:
     Args:
         count: the reader's function of depth and width.
     """
-    print(_verdict(count))
+    cases = ((f"WRN-{depth}-{width}", (depth, width)) for depth, width in NETWORKS)
+    print(first_wrong(cases, lambda case: count(*case), _mistake))
 
 
-def _verdict(count: Callable[[int, int], int]) -> str:
-    for depth, width in NETWORKS:
-        name = f"WRN-{depth}-{width}"
-        want = count_parameters(build_model(f"wrn_{depth}_{width}", CLASSES))
-        try:
-            got = count(depth, width)
-        except Exception as error:  # the reader's code may raise anything; it is shown, not hidden
-            return f"wrong at {name}: your function raised {type(error).__name__}: {error}"
-        if got is ...:
-            return NOT_ATTEMPTED
-        if not isinstance(got, int):
-            return f"wrong at {name}: got {got!r}, want an int"
-        if got != want:
-            side = "many" if got > want else "few"
-            return f"wrong at {name}: got {got:,}, want {want:,} ({abs(got - want):,} too {side})"
-    return CORRECT
+def _mistake(case: tuple[int, int], got: object) -> str | None:
+    if not isinstance(got, int):
+        return f": got {got!r}, want an int"
+    want = count_parameters(build_model("wrn_{}_{}".format(*case), CLASSES))
+    if got == want:
+        return None
+    side = "many" if got > want else "few"
+    return f": got {got:,}, want {want:,} ({abs(got - want):,} too {side})"

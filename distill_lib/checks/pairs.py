@@ -5,9 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from distill_lib.checks.verdict import CORRECT, NOT_ATTEMPTED
+from distill_lib.checks.verdict import CORRECT, NOT_ATTEMPTED, verdict_on
 from distill_lib.distiller import Distiller
-from distill_lib.errors import DistillError
 from distill_lib.models import build_model
 from distill_lib.models.wide_resnet import WideResNet
 from distill_lib.taps import Tap, find_taps
@@ -26,12 +25,7 @@ def check_own_pair(pair: Callable[[], tuple[nn.Module, list[Tap], list[Tap], Tap
             taps and the student's, two pairs at least, and one odd tap: one that find_taps chooses
             in the student though no tap of the teacher has its stride.
     """
-    try:
-        print(_verdict(pair()))
-    except DistillError as error:
-        print(f"wrong: {error}")
-    except Exception as error:  # the reader's code may raise anything; it is shown, not hidden
-        print(f"wrong: your function raised {type(error).__name__}: {error}")
+    print(verdict_on(pair, _verdict))
 
 
 def _verdict(given: object) -> str:

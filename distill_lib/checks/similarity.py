@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from distill_lib.checks.verdict import CORRECT, NOT_ATTEMPTED
+from distill_lib.checks.verdict import first_wrong
 from distill_lib.similarity import linear_cka
 
 ALIKE = 0.999
@@ -19,36 +19,24 @@ def check_disguise(disguise: Callable[[Tensor], Tensor]) -> None:
     Args:
         disguise: the reader's function of features (N, C); gives others of the same shape.
     """
-    for name, features in _features().items():
-        try:
-            got = disguise(features.clone())
-        except Exception as error:  # the reader's code may raise anything; it is shown, not hidden
-            print(f"wrong at {name}: your function raised {type(error).__name__}: {error}")
-            return
-        if got is ...:
-            print(NOT_ATTEMPTED)
-            return
-        if mistake := _mistake(features, got):
-            print(f"wrong at {name}: {mistake}")
-            return
-    print(CORRECT)
+    print(first_wrong(_features().items(), lambda features: disguise(features.clone()), _mistake))
 
 
 def _mistake(features: Tensor, got: object) -> str | None:
     if not isinstance(got, Tensor):
-        return f"got a {type(got).__name__}, want a tensor"
+        return f": got a {type(got).__name__}, want a tensor"
     if got.shape != features.shape:
-        return f"got shape {tuple(got.shape)}, want {tuple(features.shape)}"
+        return f": got shape {tuple(got.shape)}, want {tuple(features.shape)}"
     if not got.isfinite().all():
-        return "not all values are finite"
+        return ": not all values are finite"
     cka = linear_cka(features, got).item()
     if not cka >= ALIKE:  # a NaN, of constant features, is no success either
-        return f"CKA is {cka:.4f}, want at least {ALIKE}"
+        return f": CKA is {cka:.4f}, want at least {ALIKE}"
     both = (features.T, got.double().T)
     centred = [x - x.mean(1, keepdim=True) for x in both]  # (C, N)
     same = torch.cosine_similarity(*centred).abs().mean().item()
     if same >= RECOGNISED:
-        return f"channels correlate by {same:.2f} with those in their place, want {RECOGNISED}"
+        return f": channels correlate by {same:.2f} with those in their place, want {RECOGNISED}"
     return None
 
 
