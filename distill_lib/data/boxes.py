@@ -19,10 +19,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from distill_lib.data.decoded_images import DecodedImages, Sample
+from distill_lib.data.annotated_images import AnnotatedImages, mean_colour
+from distill_lib.data.decoded_images import Sample
 from distill_lib.data.image_files import read_rgb
 from distill_lib.data.image_folders import ResizedCrop
-from distill_lib.data.masks import first_samples, mean_colour
 from distill_lib.errors import DataError, DistillError
 
 SIDES = ("xmin", "ymin", "xmax", "ymax")
@@ -178,7 +178,7 @@ def as_sample(
     return Sample(image, {"boxes": boxes, **objects}, file, odd)
 
 
-class BoxedImages(DecodedImages):
+class BoxedImages(AnnotatedImages):
     """Training and test images with boxes, cut into batches.
 
     Args:
@@ -186,12 +186,8 @@ class BoxedImages(DecodedImages):
         classes: names of the K classes; labels are 1..K.
         train, test: samples by index: image uint8 (3, H, W), and boxes (M, 4) with labels (M,).
         image_size: height and width of a batch's images, in pixels.
-        digest: SHA-256 of the whole set.
         augment: crop, flip and normalisation.
-        train_limit: train on the first ones only.
-        options: as `DecodedImages` has them.
-    Raises:
-        DistillError: `train_limit` does not fit.
+        options: as `AnnotatedImages` has them.
     """
 
     task = "detection"
@@ -204,20 +200,15 @@ class BoxedImages(DecodedImages):
         train: Sequence[Sample],
         test: Sequence[Sample],
         image_size: int,
-        digest: str,
         augment: BoxAugment,
-        train_limit: int | None = None,
         **options,
     ) -> None:
         from torchvision.transforms import v2
 
-        self.classes = tuple(classes)
-        self.num_classes = len(self.classes)
-        self.image_size = image_size
-        train, self.digest = first_samples(name, train, train_limit, digest)
         resize = v2.Resize((image_size, image_size))
         transforms = _train_transform(resize, augment), resize
-        super().__init__(name, train, test, transforms, augment=augment, **options)
+        options |= {"image_size": image_size, "augment": augment}
+        super().__init__(name, classes, train, test, transforms, **options)
 
 
 def _train_transform(resize, augment: BoxAugment):

@@ -5,17 +5,16 @@ OFD authors' DeepLab code does (its Gaussian blur is left out); testing: whole i
 and to the right. What is padded is void, so neither the loss nor mIoU sees it.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.data import Subset
 
+from distill_lib.data.annotated_images import AnnotatedImages, mean_colour
 from distill_lib.data.batching import VOID
-from distill_lib.data.decoded_images import DecodedImages, Sample
+from distill_lib.data.decoded_images import Sample
 from distill_lib.data.image_files import read_rgb
 from distill_lib.data.image_folders import ResizedCrop
 from distill_lib.errors import DataError, DistillError
@@ -94,7 +93,7 @@ def as_sample(image, mask: np.ndarray, file: str = "", odd: str | None = None) -
     return Sample(None if image is None else tv_tensors.Image(image), mask, file, odd)
 
 
-class MaskedImages(DecodedImages):
+class MaskedImages(AnnotatedImages):
     """Training and test images with masks, cut into batches.
 
     Args:
@@ -102,14 +101,10 @@ class MaskedImages(DecodedImages):
         classes: names of the K classes.
         train, test: samples by index: image uint8 (3, H, W) and mask uint8 (H, W).
         image_size: side of a training crop, in pixels.
+        augment: crop, flip and normalisation.
         test_size: height and width to which test images are padded; if not given, the least
             multiple of 32 that holds all of them (which decodes them once).
-        digest: SHA-256 of the whole set.
-        augment: crop, flip and normalisation.
-        train_limit: train on the first ones only.
-        options: as `DecodedImages` has them.
-    Raises:
-        DistillError: `train_limit` does not fit.
+        options: as `AnnotatedImages` has them.
     """
 
     task = "segmentation"
@@ -122,38 +117,16 @@ class MaskedImages(DecodedImages):
         train: Sequence[Sample],
         test: Sequence[Sample],
         image_size: int,
-        digest: str,
         augment: MaskAugment,
         test_size: tuple[int, int] | None = None,
-        train_limit: int | None = None,
         **options,
     ) -> None:
-        self.classes = tuple(classes)
-        self.num_classes = len(self.classes)
-        self.image_size = image_size
-        train, self.digest = first_samples(name, train, train_limit, digest)
         if test_size is None:
             largest = [max((s.label.shape[side] for s in test), default=1) for side in (0, 1)]
             test_size = tuple(-(-side // 32) * 32 for side in largest)
         transforms = _train_transform(image_size, augment), _Pad(test_size, augment)
-        super().__init__(name, train, test, transforms, augment=augment, **options)
-
-
-def first_samples(
-    name: str, samples: Sequence[Sample], limit: int | None, digest: str
-) -> tuple[Sequence[Sample], str]:
-    """The first `limit` samples, and the digest of a set that trains on these alone."""
-    if limit is None:
-        return samples, digest
-    if not 1 <= limit <= len(samples):
-        raise DistillError(f"{name}: train_limit {limit} is not in 1..{len(samples)}.")
-    digest = hashlib.sha256(f"{digest}, first {limit}".encode()).hexdigest()
-    return Subset(samples, range(limit)), digest
-
-
-def mean_colour(augment) -> list[int]:
-    """What images are padded with: about 0 once they are normalised."""
-    return [round(value) for value in augment.mean]
+        options |= {"image_size": image_size, "augment": augment}
+        super().__init__(name, classes, train, test, transforms, **options)
 
 
 def _train_transform(size: int, augment: MaskAugment):

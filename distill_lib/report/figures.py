@@ -221,8 +221,9 @@ def stage_similarity(groups: Sequence[Group]):
 
     from distill_lib import plots
 
-    runs = [run for group in groups for run in group if read_cka(run.path)]
-    values = [[row[i] for i, row in enumerate(read_cka(run.path)["cka"])] for run in runs]
+    found = [(run, cka) for group in groups for run in group if (cka := read_cka(run.path))]
+    runs = [run for run, _ in found]
+    values = [[row[i] for i, row in enumerate(cka["cka"])] for _, cka in found]
     order = sorted(range(len(runs)), key=lambda i: statistics.mean(values[i]), reverse=True)
     stages, least = len(values[0]), min(map(min, values))
     size = (2.5 + 1.6 * stages, 1.2 + 0.28 * len(runs))

@@ -132,24 +132,30 @@ def load_teacher(
             f"recipe {recipe.name!r} has terms that need a teacher, and names none.\n"
             "  Say --teacher RECIPE, a run's folder, or weights:<torchvision weights>."
         )
+    found = _trained(name)
+    if found is not None:
+        return found
+    if name in RECIPES:
+        raise DistillError(
+            f"the teacher of {recipe.name!r} is the recipe {name!r}, which has no finished "
+            f"run.\n  Make it: python -m distill_lib train {name} --budget {recipe.budget}\n"
+            "  or do both at once with --with-teacher."
+        )
+    path = Path(name)
+    if path.is_file():
+        return load_weights_file(path, recipe.teacher_model, num_classes), None
+    return _untrained(name, num_classes, untrained_teacher), None
+
+
+def _trained(name: str) -> tuple[nn.Module, RunRecord | None] | None:
+    """The network of weights:<enum>, a recipe's finished run or a run's folder, and that run."""
     if name.startswith("weights:"):
         return _load_enum(name.removeprefix("weights:")), None
     if name in RECIPES:
         run = finished_run(name)
-        if run is None:
-            raise DistillError(
-                f"the teacher of {recipe.name!r} is the recipe {name!r}, which has no finished "
-                f"run.\n  Make it: python -m distill_lib train {name} --budget {recipe.budget}\n"
-                "  or do both at once with --with-teacher."
-            )
-        return load_student(run), run
-    path = Path(name)
-    if (path / "run.json").is_file():
-        run = load_record(path)
-        return load_student(run), run
-    if path.is_file():
-        return load_weights_file(path, recipe.teacher_model, num_classes), None
-    return _untrained(name, num_classes, untrained_teacher), None
+    else:
+        run = load_record(Path(name)) if (Path(name) / "run.json").is_file() else None
+    return None if run is None else (load_student(run), run)
 
 
 def load_backbone(student: nn.Module, recipe: Recipe) -> None:
@@ -165,20 +171,15 @@ def load_backbone(student: nn.Module, recipe: Recipe) -> None:
             f"{recipe.student!r} has no backbone that could start from it.\n  Set it to None."
         )
     name = recipe.pretrained
-    if name.startswith("weights:"):
-        network = _load_enum(name.removeprefix("weights:"))
-    elif (Path(name) / "run.json").is_file():
-        network = load_student(load_record(Path(name)))
-    elif name in RECIPES and (run := finished_run(name)) is not None:
-        network = load_student(run)
-    else:
+    found = _trained(name)
+    if found is None:
         raise DistillError(
             f"the backbone of {recipe.name!r} starts from {name!r}, which is no finished run.\n"
             f"  Make it: python -m distill_lib train {name} --budget {recipe.budget}\n"
             "  or start from weights:<torchvision weights>, or from nothing: --pretrained None."
         )
     try:
-        student.load_backbone(network.state_dict())
+        student.load_backbone(found[0].state_dict())
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()[:200]
         raise CheckpointError(
