@@ -20,6 +20,9 @@ from distill_lib.margin_relu import margin_relu
 Distance = Literal["partial_l2", "l2", "l1"]
 """What is summed of student minus teacher; only partial L2 is OFD."""
 
+CACHED = 2**19
+"""Numbers of a feature map that a processor is given at a time, so that they stay in its cache."""
+
 
 def partial_l2(student: Tensor, teacher: Tensor) -> Tensor:
     """Sum of squared differences, except where the student is already low enough.
@@ -41,7 +44,7 @@ def partial_l2(student: Tensor, teacher: Tensor) -> Tensor:
 
 
 class _PartialSquares(torch.autograd.Function):
-    """The sum of `partial_l2` in half the passes over memory that autograd would make.
+    """The sum of `partial_l2` with fewer passes over memory than autograd would make.
 
     The difference is selected before it is squared: an infinity that does not count leaves no NaN,
     in the gradient neither.
@@ -49,17 +52,33 @@ class _PartialSquares(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, student: Tensor, teacher: Tensor) -> Tensor:
-        skipped = (student <= teacher) & (teacher <= 0)
-        difference = (at_least_float32(student) - teacher).masked_fill_(skipped, 0.0)
+        wide = torch.promote_types(torch.promote_types(student.dtype, teacher.dtype), torch.float32)
+        difference = torch.empty_like(student, dtype=wide)
+        total = torch.zeros((), dtype=wide, device=student.device)
+        for d, s, t in zip(*map(_pieces, (difference, student, teacher)), strict=True):
+            s, t = s.to(wide), t.to(wide)
+            torch.sub(s, t, out=d).masked_fill_((s <= t) & (t <= 0), 0.0)
+            total += d.square().sum()
         ctx.save_for_backward(difference)
-        return difference.square().sum()
+        ctx.dtype = student.dtype
+        return total
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor | None]:
         (difference,) = ctx.saved_tensors
-        to_student = difference * (2 * gradient)
+        to_student = torch.empty_like(difference, dtype=ctx.dtype)
+        for g, d in zip(_pieces(to_student), _pieces(difference), strict=True):
+            g.copy_(d * (2 * gradient))
         return to_student, -to_student if ctx.needs_input_grad[1] else None
+
+
+def _pieces(features: Tensor) -> tuple[Tensor, ...]:
+    """The batch in parts that fit a processor's cache; whole on any other device."""
+    if features.device.type != "cpu" or features.dim() == 0:
+        return (features,)
+    samples = max(1, CACHED // max(1, features[:1].numel()))
+    return features.split(samples)
 
 
 def feature_distance(student: Tensor, teacher: Tensor, distance: Distance) -> Tensor:
