@@ -13,6 +13,7 @@ reads every map, and the suppression of double boxes runs where boxes are wanted
 
 from collections.abc import Sequence
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import get_model
 from torchvision.models.detection.anchor_utils import DefaultBoxGenerator
@@ -54,13 +55,25 @@ class Backbone(nn.Module):
         return maps
 
 
+class _Halving(nn.Conv2d):
+    """A convolution of stride 2; of stride 1 on a map of one place, where both give the same.
+
+    There the gradient of a strided weight is unwritten memory: oneDNN in bf16, torch 2.14 and 2.15.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[-2:] == (1, 1):
+            return F.conv2d(x, self.weight, self.bias, stride=1, padding=self.padding)
+        return super().forward(x)
+
+
 def _extra(in_channels: int, out_channels: int) -> nn.Sequential:
     half = out_channels // 2
     layers = nn.Sequential(
         nn.Conv2d(in_channels, half, 1, bias=False),
         nn.BatchNorm2d(half),
         nn.ReLU(),
-        nn.Conv2d(half, out_channels, 3, stride=2, padding=1, bias=False),
+        _Halving(half, out_channels, 3, stride=2, padding=1, bias=False),
         nn.BatchNorm2d(out_channels),
         nn.ReLU(),
     )

@@ -86,3 +86,25 @@ def test_the_backbone_starts_from_a_classification_network(network):
         network.load_backbone(build_model("resnet34", 7).state_dict())
     with pytest.raises(DistillError, match="(?s)unknown model.*ssd/resnet18"):
         build_model("ssd/vgg16", 3)
+
+
+def test_the_weights_that_a_map_of_one_place_never_meets_have_no_gradient():
+    torch.manual_seed(0)
+    extra = build_model("ssd/resnet18", 3).backbone.extras[1]
+    strided = extra[3]
+    whole = torch.randn(4, 512, 1, 1)
+    unused = torch.ones(3, 3, dtype=torch.bool)
+    unused[1, 1] = False
+    for precision in (torch.float32, torch.bfloat16):
+        extra.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision is torch.bfloat16):
+            out = extra(whole)
+        out.float().square().sum().backward()
+        assert out.shape == (4, 256, 1, 1)
+        assert (strided.weight.grad[..., unused] == 0).all()
+        assert strided.weight.grad[..., 1, 1].abs().max() > 0
+    with torch.no_grad():
+        torch.testing.assert_close(
+            strided(whole[:, :128]),
+            torch.nn.functional.conv2d(whole[:, :128], strided.weight, stride=2, padding=1),
+        )
