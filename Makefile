@@ -31,7 +31,7 @@ demo: setup
 	$(PY) -m distill_lib demo
 
 test: setup
-	$(PY) -m pytest
+	$(PY) -m pytest -n 2 --dist loadscope
 	DISTILL_BUDGET=smoke $(PY) -m pytest -n 2 --dist loadscope --nbval-lax --nbval-current-env \
 		--nbval-sanitize-with notebooks/sanitize.cfg --nbval-cell-timeout 300 notebooks
 
