@@ -32,6 +32,19 @@ def randn(*shape, seed=0, dtype=torch.float32):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
+@pytest.mark.parametrize("cached", [1, 24, 50, 10**6])
+def test_partial_l2_in_parts_is_the_whole(monkeypatch, cached):
+    monkeypatch.setattr("distill_lib.losses.overhaul.CACHED", cached)
+    student, teacher = randn(7, 3, 2, 4).requires_grad_(), randn(7, 3, 2, 4, seed=1)
+    counts = (student > teacher) | (teacher > 0)
+    whole = ((student - teacher).square() * counts).sum()
+    (expected,) = torch.autograd.grad(whole, student)
+    loss = partial_l2(student, teacher)
+    loss.backward()
+    torch.testing.assert_close(loss, whole)
+    torch.testing.assert_close(student.grad, expected)
+
+
 @pytest.mark.parametrize(
     ("s", "t", "counts"),
     [
