@@ -86,8 +86,11 @@ class _Reader:
 
 
 def _version(tensor: Tensor) -> int:
-    """How often the tensor was changed in place; inference tensors do not count."""
-    return 0 if tensor.is_inference() else tensor._version
+    """How often the tensor was changed in place; inference tensors do not count.
+
+    Nor does torch.compile, whose graph would break here; `inspect_taps` has looked before it.
+    """
+    return 0 if torch.compiler.is_compiling() or tensor.is_inference() else tensor._version
 
 
 class TapReader:

@@ -12,7 +12,18 @@ from distill_lib.errors import DistillError
 from distill_lib.losses import kd_loss
 from distill_lib.models import build_model
 from distill_lib.taps import Tap
-from distill_lib.terms import CrossEntropy, KnowledgeDistillation, Overhaul, Term
+from distill_lib.terms import (
+    AttentionTransfer,
+    Channel,
+    CrossEntropy,
+    DecoupledKnowledgeDistillation,
+    GuidedKnowledgeDistillation,
+    Hint,
+    KnowledgeDistillation,
+    Overhaul,
+    Relational,
+    Term,
+)
 
 MODES = ("eval", "train")
 
@@ -291,6 +302,27 @@ def test_compiled_networks_are_unwrapped(teacher, student, batch):
     distiller = Distiller(*compiled, every_term())
     assert (distiller.teacher, distiller.student) == (teacher, student)
     assert distiller(*batch).loss.isfinite()
+
+
+def test_a_step_is_one_graph_for_the_compiler(teacher, student, batch):
+    terms = (
+        CrossEntropy,
+        KnowledgeDistillation,
+        DecoupledKnowledgeDistillation,
+        GuidedKnowledgeDistillation,
+        Hint,
+        AttentionTransfer,
+        Relational,
+        Channel,
+        Overhaul,
+    )
+    distiller = Distiller(teacher, student, [term() for term in terms])
+    compiled = torch.compile(copy.deepcopy(distiller), fullgraph=True, backend="eager")
+    ours, theirs = distiller(*batch), compiled(*batch)
+    for name, value in ours.raw.items():
+        torch.testing.assert_close(theirs.raw[name], value)
+    theirs.loss.backward()
+    assert all(p.grad is not None for p in compiled.parameters())
 
 
 def test_networks_of_other_families_pair_up():
