@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from distill_lib.errors import DistillError
+from distill_lib.number_formats import as_float64
 
 Tail = Literal["paper", "exact"]
 
@@ -82,11 +83,11 @@ def mean_of_negatives(features: Tensor) -> tuple[Tensor, Tensor]:
     Args:
         features: (N, C, ...).
     Returns:
-        sum and count, both (C,) in float64, so that batches can be added up.
+        sum and count, both (C,) `as_float64`, so that batches can be added up.
     """
-    values = features.detach().transpose(0, 1).flatten(1).double()  # (C, N·H·W)
+    values = as_float64(features.detach()).transpose(0, 1).flatten(1)  # (C, N·H·W)
     negative = values < 0
-    return values.where(negative, 0.0).sum(1), negative.sum(1).double()
+    return values.where(negative, 0.0).sum(1), negative.sum(1).to(values.dtype)
 
 
 def margin_relu(x: Tensor, margin: Tensor) -> Tensor:

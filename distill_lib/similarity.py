@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from distill_lib.data import ImageData
 from distill_lib.errors import DistillError
 from distill_lib.files import write_json
+from distill_lib.number_formats import as_float64
 from distill_lib.recipes import recipe_from_dict
 from distill_lib.records import RunRecord, finished_run
 from distill_lib.tables import markdown_table
@@ -30,7 +31,7 @@ def linear_cka(x: Tensor, y: Tensor) -> Tensor:
     Args:
         x, y: (N, ...), N >= 4; all but the first dimension are flattened.
     Returns:
-        a float64 scalar, at most 1.
+        a scalar, at most 1; computed `as_float64`.
     Raises:
         DistillError: the numbers of samples differ, or there are fewer than four.
     """
@@ -42,8 +43,8 @@ def linear_cka(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _gram(x: Tensor) -> Tensor:
-    """Inner products of all pairs of samples, (N, N) float64, of a sample with itself zero."""
-    flat = x.flatten(1).double()
+    """Inner products of all pairs of samples, (N, N), of a sample with itself zero."""
+    flat = as_float64(x).flatten(1)
     return (flat @ flat.T).fill_diagonal_(0)
 
 

@@ -28,9 +28,9 @@ class FiniteGuard:
         Raises:
             DivergedError: this step, or one before it, was not finite in some process.
         """
-        values = torch.stack([value.double() for value in result.parts.values()])
-        values = torch.cat([values, result.loss.detach().double()[None]])
-        self._seen.append((epoch, step, indices, [*result.parts, "sum"], values.isfinite()))
+        values = result.parts | {"sum": result.loss.detach()}
+        finite = torch.stack([value.isfinite() for value in values.values()])
+        self._seen.append((epoch, step, indices, list(values), finite))
         if self._device.type == "cpu" or len(self._seen) >= EVERY:
             self.check()
 

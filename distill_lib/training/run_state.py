@@ -8,6 +8,7 @@ import torch
 from distill_lib.data import ImageData
 from distill_lib.distiller import Distiller, Step
 from distill_lib.files import remove_temporaries
+from distill_lib.number_formats import as_float64
 from distill_lib.records import RunRecord
 from distill_lib.tasks import TASKS
 from distill_lib.training import checkpoints, distributed
@@ -102,7 +103,7 @@ class RunState:
     def add(self, result: Step, images: int) -> None:
         """One step with so many images of this process is done."""
         for name, value in (result.parts | {"sum": result.loss.detach()}).items():
-            self.meters[name] = self.meters.get(name, 0.0) + value.double() * images
+            self.meters[name] = self.meters.get(name, 0.0) + as_float64(value) * images
         self.meters["images"] = self.meters.get("images", 0) + images
         now = time.perf_counter()
         self.seconds, self._since = self.seconds + now - self._since, now
