@@ -1,4 +1,4 @@
-"""Runs that differ in their seed alone, and the paired difference of two such groups."""
+"""Runs that differ in seed and machine alone, and the paired difference of two such groups."""
 
 import statistics
 from collections.abc import Sequence
@@ -13,15 +13,16 @@ Group = list[RunRecord]
 T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 """Student's t for a two-sided 95 % interval, 1 to 9 degrees of freedom (NIST/SEMATECH e-Handbook
 of Statistical Methods, section 1.3.6.7.2)."""
-RUN_ONLY = frozenset(("seed", "world_size"))
-METHOD = frozenset("terms teacher teacher_model teacher_mode teacher_digest precision".split())
+RUN_ONLY = frozenset(("seed", "world_size", "precision"))
+"""What may differ between the seeds of a row; the number format as the machines chose it."""
+METHOD = frozenset("terms teacher teacher_model teacher_mode teacher_digest".split())
 """What a method brings: the plain student agrees in everything else."""
 METHOD_OPTIM = frozenset(("optim.connectors_first", "optim.lr_factors"))
 """Settings of connectors too, which the plain student does not have."""
 
 
 def group_by_seed(records: Sequence[RunRecord]) -> list[Group]:
-    """Finished runs that differ in their seed alone, put together, in the recipes' order.
+    """Finished runs that differ in their seed and machine alone, put together, in recipes' order.
 
     Each group goes by seed; of two records of one run, such as a published copy, the first counts.
     """
@@ -29,6 +30,7 @@ def group_by_seed(records: Sequence[RunRecord]) -> list[Group]:
     for record in records:
         if record.status == "finished":
             same = {k: v for k, v in record.identity.items() if k not in RUN_ONLY}
+            same["precision"] = record.recipe["precision"]  # as it was asked for, or "auto"
             seeds = groups.setdefault(f"{record.name} {sorted(same.items())}", {})
             seeds.setdefault(record.recipe["seed"], record)
     place = {name: i for i, name in enumerate(RECIPES)}
@@ -39,17 +41,17 @@ def group_by_seed(records: Sequence[RunRecord]) -> list[Group]:
 def plain_of(group: Group, groups: Sequence[Group]) -> Group | None:
     """The student trained alone: no teacher, and all else as in this group; None if not run.
 
-    Of several the one in the group's own number format.
+    Of several the one that was asked for in the group's own number format.
     """
     if group[0].recipe["teacher"] is None:
         return None
-    wanted, precision = _without_method(group[0]), group[0].identity["precision"]
+    wanted, precision = _without_method(group[0]), group[0].recipe["precision"]
     alone = [
         other
         for other in groups
         if other[0].recipe["teacher"] is None and _without_method(other[0]) == wanted
     ]
-    return min(alone, key=lambda g: g[0].identity["precision"] != precision, default=None)
+    return min(alone, key=lambda g: g[0].recipe["precision"] != precision, default=None)
 
 
 def _without_method(record: RunRecord) -> dict:

@@ -48,7 +48,8 @@ def group_cells(
         links_from: the folder of the page, if seeds are to link to their records.
     """
     first = group[0]
-    summary, environment = first.summary, first.environment
+    summary = first.summary
+    devices = (f"{e['device']}, {e['precision']['name']}" for e in (r.environment for r in group))
     metric, *others = first.task.metrics.items()
     cells = recipe_cells(first)
     cells["seeds"] = f"{len(group)}: {', '.join(_seed(run, links_from) for run in group)}"
@@ -63,7 +64,7 @@ def group_cells(
         "parameters": millions(summary["parameters"]),
         "multiply-adds": millions(summary["multiply_adds"]),
         "seconds": f"{statistics.mean(run.summary['seconds'] for run in group):,.0f}",
-        "device": f"{environment['device']}, {environment['precision']['name']}",
+        "device": " and ".join(dict.fromkeys(devices)),
     }
 
 

@@ -13,6 +13,7 @@ from distill_lib.report import (
     plain_of,
 )
 from distill_lib.report.groups import T_975
+from distill_lib.report.rows import group_cells
 from report.helpers import KD, OFD, PLAIN, record
 
 
@@ -69,7 +70,17 @@ def test_the_plain_student_differs_in_the_method_alone():
     assert plain_of(groups[-1], groups) is None
 
 
-def test_the_plain_student_of_the_same_precision_is_preferred():
-    runs = [record(PLAIN, 0, [70.0], precision="bf16"), record(PLAIN, 0, [80.0])]
-    groups = group_by_seed([*runs, record(OFD, 0, [83.0])])
+def test_machines_may_choose_another_number_format_for_another_seed():
+    runs = [record(KD, 0, [83.0]), record(KD, 1, [84.0], precision="bf16")]
+    (group,) = group_by_seed(runs)
+    assert [run.recipe["seed"] for run in group] == [0, 1]
+    assert group_cells(group, [group])["device"] == "cpu, float32 and cpu, bf16"
+
+
+def test_a_number_format_that_was_asked_for_is_another_experiment():
+    plain = get_recipe(PLAIN, "laptop")
+    asked = [replace(recipe, precision="float32") for recipe in (plain, get_recipe(OFD, "laptop"))]
+    runs = [record(plain, 0, [70.0]), record(asked[0], 0, [80.0]), record(asked[1], 0, [83.0])]
+    groups = group_by_seed(runs)
+    assert len(groups) == 3
     assert difference_to_plain(groups[-1], groups).mean == 3.0
