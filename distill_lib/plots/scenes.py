@@ -16,8 +16,12 @@ from torch import Tensor
 from distill_lib.data.batching import VOID
 from distill_lib.plots.style import COLOURS
 
-CLASS_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
-"""Okabe and Ito's; further classes begin again, and names stand beside the colours."""
+CLASS_COLOURS = (
+    *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442"),
+    *("#332288", "#117733", "#882255", "#999933", "#661100"),
+)
+"""Okabe and Ito's, then Tol's; further classes begin again, and names stand beside the colours."""
+LEGEND_COLUMNS = 6
 GROUND_COLOUR = "#D9D9D9"
 LEAST_NAMED = 12
 """Pixels from which a region bears its class's name."""
@@ -114,7 +118,8 @@ def class_legend(figure, classes: Sequence[str], *, ground: str | None = None) -
         Patch(color=GROUND_COLOUR if name == ground else class_colour(k), label=name)
         for k, name in enumerate(classes)
     ]
-    figure.legend(handles=patches, loc="outside lower center", ncols=len(classes))
+    columns = min(len(classes), LEGEND_COLUMNS)
+    figure.legend(handles=patches, loc="outside lower center", ncols=columns)
 
 
 def tap_maps(axes: Sequence[Axes], maps: Mapping[str, Tensor]) -> None:

@@ -47,9 +47,10 @@ def taps(encoder: str) -> tuple[str, ...]:
     return (*stages, "decoder.aspp.0.project.2:pre", "decoder.block2.2:pre")
 
 
-README = "OFD authors' README, validation"
+README = "OFD authors' README, validation, Pascal VOC"
+VOC_TEACHER = Published("teacher", source=README, miou=77.89)
 ALONE = {
-    "resnet101": Published("teacher", source=README, miou=77.89),
+    "resnet101": VOC_TEACHER,
     "resnet18": Published("student alone", source=README, miou=72.07),
     "mobilenet_v2": Published("student alone", source=README, miou=68.46),
 }
@@ -128,17 +129,17 @@ def _smoke(recipe: Recipe, student: str) -> Recipe:
 
 def _family(settings: Recipe, word: str, teacher: str, students: tuple[str, ...]) -> dict:
     """Teacher, students alone and students with OFD, each at the three budgets."""
-    on_voc = settings.data == VOC.data
+    on_voc, drawn = settings.data == VOC.data, settings.data == SHAPES.data
     recipes = {}
     pairs = [(None, network) for network in dict.fromkeys((teacher, *students))]
     for of, network in (*pairs, *((teacher, student) for student in students)):
-        # A paper's rows stand beside its numbers; other sets have none.
-        numbers = (ALONE[network],) if on_voc else ()
+        # CamVid's rows stand beside Pascal VOC's numbers, which no paper has for CamVid.
+        numbers = () if drawn or network not in ALONE else (ALONE[network],)
         paper = replace(
             settings,
             name=f"plain-{word}-{network}",
             student=f"deeplabv3plus/{network}",
-            pretrained=None if settings.data == SHAPES.data else IMAGENET[network],
+            pretrained=None if drawn else IMAGENET[network],
             published=numbers,
         )
         if of is not None:
@@ -147,7 +148,7 @@ def _family(settings: Recipe, word: str, teacher: str, students: tuple[str, ...]
                 name=f"ofd-{word}-{of}-{network}",
                 teacher=f"plain-{word}-{of}",
                 teacher_mode="train" if on_voc else "eval",
-                published=(DISTILLED[network], *numbers, ALONE[of]) if on_voc else (),
+                published=() if drawn else (DISTILLED[network], *numbers, VOC_TEACHER),
             )
         recipes[paper.name] = {
             "smoke": _smoke(paper, network),

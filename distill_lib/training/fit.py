@@ -29,7 +29,7 @@ from distill_lib.training.optimizer import (
     set_rate,
 )
 from distill_lib.training.precision import Precision, choose_device, choose_precision
-from distill_lib.training.progress import Progress
+from distill_lib.training.progress import Progress, epoch_line
 from distill_lib.training.run_state import RunState
 from distill_lib.training.stop_request import StopRequest
 
@@ -55,7 +55,7 @@ def fit(
         out: the run's folder; `runs/<recipe>/<budget>/<seed>` if not given.
         device: "auto", "cpu", "cuda" or "mps"; "auto" follows `data` if it is given.
         fresh: delete an earlier run in the folder and start over.
-        progress: show a bar (never in the smoke budget).
+        progress: show a bar, and a line for each epoch tested (never in the smoke budget).
         compile: run the Distiller through torch.compile.
         untrained_teacher: accept a teacher that was never trained.
     Returns:
@@ -174,6 +174,9 @@ def _train(
                 if state.batch == steps:
                     if state.epoch == recipe.epochs or state.epoch % recipe.evaluate_every == 0:
                         state.evaluate(data, precision, rate)
+                        if _shown(recipe, progress):
+                            line = epoch_line(state.epochs[-1], recipe.epochs, record.task)
+                            print(line, flush=True)
                     state.end_epoch()
                     _note_odd_images(record, data)
                 if stopping:

@@ -3,6 +3,7 @@
 import re
 import shlex
 
+import matplotlib.pyplot as plt
 import pytest
 
 from distill_lib import cli, paths
@@ -10,7 +11,7 @@ from distill_lib.files import write_json
 from distill_lib.recipes import SUITES
 from distill_lib.records import find_records
 from distill_lib.report import TABLES, Table, results_page, write_results
-from distill_lib.report.figures import training_multiply_adds
+from distill_lib.report.figures import has_similarity, stage_similarity, training_multiply_adds
 from report.helpers import KD, OFD, PLAIN, record
 
 SMALL = Table("small-pair", "Small", "A sentence.", (PLAIN, KD, OFD), seeds=2)
@@ -103,6 +104,21 @@ def test_figures_are_drawn_where_there_are_runs_for_them(tmp_path):
     ]
     page = (tmp_path / "RESULTS.md").read_text(encoding="utf-8")
     assert all(f"]({file})" in page for file in files[1:])
+
+
+def test_the_similarity_of_seeds_stands_in_one_row(tmp_path):
+    groups = []
+    for name, values in ((PLAIN, (0.3, 0.5)), (KD, (0.6,))):
+        runs = [record(name, seed, [80.0], root=tmp_path) for seed in range(len(values))]
+        for run, value in zip(runs, values, strict=True):
+            write_json(run.path / "cka.json", {"cka": [[value] * 3] * 3})
+        groups.append(runs)
+    figure, axes = stage_similarity(groups)
+    assert [label.get_text() for label in axes[0].get_yticklabels()] == ["KD", "alone"]
+    dots = [line.get_xdata().tolist() for line in axes[0].lines]
+    assert dots == [[0.6], [0.3, 0.5]]
+    assert not has_similarity(groups[:1])
+    plt.close(figure)
 
 
 @pytest.mark.parametrize(("recipe", "image"), [(PLAIN, 37_500_000), (KD, 137_500_000)])

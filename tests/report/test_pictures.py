@@ -2,11 +2,13 @@
 
 import sys
 
+import matplotlib.pyplot as plt
 import pytest
 
 from distill_lib.data import load_data
 from distill_lib.errors import DataError
 from distill_lib.models import build_model
+from distill_lib.plots.scenes import class_colour, class_legend
 from distill_lib.report.pictures import SHOWN, pairs_to_picture, predictions_figure
 from distill_lib.report.write import write_report
 from report.helpers import record
@@ -15,6 +17,7 @@ PAIRS = {
     "segmentation": ("plain-shapes-mobilenet_v2", "ofd-shapes-resnet18-mobilenet_v2"),
     "detection": ("plain-shapes-boxes-resnet18", "ofd-shapes-boxes-resnet34-resnet18"),
 }
+CAMVID_CLASSES = 11
 
 
 @pytest.fixture(params=PAIRS)
@@ -51,3 +54,14 @@ def test_without_the_images_the_report_is_written_all_the_same(pair, tmp_path, m
     monkeypatch.undo()
     _, files = write_report(pair, tmp_path / "out")
     assert files[-1].name == f"predictions-{pair[1].name}.png" and files[-1].is_file()
+
+
+def test_the_classes_of_camvid_have_colours_of_their_own():
+    classes = list(map(str, range(CAMVID_CLASSES)))
+    assert len({class_colour(k) for k in range(CAMVID_CLASSES)}) == CAMVID_CLASSES
+    figure = plt.figure()
+    class_legend(figure, classes)
+    figure.canvas.draw()
+    legend = figure.legends[0].get_window_extent()
+    assert legend.x0 >= 0 and legend.x1 <= figure.bbox.x1  # names beside each other, none cut off
+    plt.close(figure)
