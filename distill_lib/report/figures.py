@@ -160,15 +160,19 @@ def _curves(groups: Sequence[Group], x_of: Callable, *, gain: bool, xlabel: str,
     task = distilled[0][0].task
     plain = plain_of(distilled[0], groups)
     figure, ax = plt.subplots(figsize=(7, 4))
-    theirs = {run.recipe["seed"]: run for run in plain}
     for group in distilled if gain else [plain, *distilled]:
-        runs = [run for run in group if run.recipe["seed"] in theirs] if gain else group
-        curves = [[epoch[task.metric] for epoch in run.epochs] for run in runs]
-        if gain:
+        if not gain:
+            runs = group
+            curves = [[epoch[task.metric] for epoch in run.epochs] for run in runs]
+        else:
+            theirs = {run.recipe["seed"]: run.epochs for run in plain_of(group, groups)}
+            runs = [run for run in group if run.recipe["seed"] in theirs]
             curves = [
-                [mine - other[task.metric] for mine, other in zip(curve, epochs, strict=True)]
-                for curve, run in zip(curves, runs, strict=True)
-                for epochs in [theirs[run.recipe["seed"]].epochs]
+                [
+                    mine[task.metric] - other[task.metric]
+                    for mine, other in zip(run.epochs, theirs[run.recipe["seed"]], strict=True)
+                ]
+                for run in runs
             ]
         means = [statistics.mean(values) for values in zip(*curves, strict=True)]
         method = plots.method_of(group[0].name)
