@@ -55,6 +55,24 @@ LABELS = {
     "ofd": "OFD",
     "ofd_kd": "OFD + KD",
 }
+VARIANT_LABELS = {
+    "ofd_relu": "ReLU on the teacher",
+    "ofd_raw": "nothing on the teacher",
+    "ofd_exact": "margins with exact tail",
+    "ofd_conv": "convolution without BN",
+    "ofd_post": "after the ReLU",
+    "ofd_last": "last stage only",
+    "ofd_l2": "L2 distance",
+    "ofd_l1": "L1 distance",
+    "ofd_train": "teacher in train mode",
+    "ofd_x0.01": "weight x0.01",
+    "ofd_x0.1": "weight x0.1",
+    "ofd_x10": "weight x10",
+    "cd_bare": "CD, no connectors",
+    "cd_decay": "CD, decay",
+    "cd_bare_decay": "CD, no connectors, decay",
+}
+"""Variants of OFD and CD by the one thing that they change."""
 
 
 def use_style(where: Literal["page", "slides"] = "page") -> None:
@@ -84,9 +102,9 @@ def method_of(recipe_name: str) -> str:
 
 
 def label_of(recipe_name: str) -> str:
-    """The method's label; what the recipe's name begins with, where that is no method."""
+    """The label of its method or variant; what the name begins with, where that is neither."""
     method = method_of(recipe_name)
-    return LABELS.get(method, method)
+    return (LABELS | VARIANT_LABELS).get(method, method)
 
 
 def look(method: str) -> dict:

@@ -6,7 +6,7 @@ import shlex
 import matplotlib.pyplot as plt
 import pytest
 
-from distill_lib import cli, paths
+from distill_lib import cli, paths, plots
 from distill_lib.files import write_json
 from distill_lib.recipes import SUITES
 from distill_lib.records import find_records
@@ -76,6 +76,13 @@ def test_a_design_table_says_what_each_row_changes():
     assert changes["plain"] == "–" and changes["ofd"] == "none"
     assert changes["ofd_l1"] == "distance l1" and changes["ofd_train"] == "teacher_mode train"
     assert len(changes) == len(SUITES["ofd-design"])
+
+
+@pytest.mark.parametrize("suite", ["small-pair", "ofd-design", "ofd-weight", "cd-variants"])
+def test_a_figure_calls_every_row_of_a_suite_by_words_of_its_own(suite):
+    labels = [plots.label_of(name) for name in SUITES[suite]]
+    assert len(set(labels)) == len(labels)
+    assert not any("_" in label for label in labels)
 
 
 def test_figures_are_drawn_where_there_are_runs_for_them(tmp_path):
