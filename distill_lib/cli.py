@@ -125,7 +125,7 @@ def _list(known: argparse.Namespace, rest: list[str]) -> int:
         record = RunRecord(Path(), as_dict(paper), {}, {})
         published = published_text(record) if paper.published else None
         rows.append([name, paper.data, paper.teacher, paper.student, epochs, published])
-    header = ("recipe", "data", "teacher", "student", "epochs s/l/p", "published top-1/5 (%)")
+    header = ("recipe", "data", "teacher", "student", "epochs s/l/p", "published (%)")
     print(markdown_table(header, rows))
     return 0
 

@@ -95,7 +95,10 @@ SHAPES = replace(
 )
 SMOKE_EPOCHS, SMOKE_IMAGES = 2, 48
 """The first may be the connectors' alone."""
-TEACHER_EPOCHS, LAPTOP_EPOCHS, VOC_LAPTOP_EPOCHS, SHAPES_EPOCHS = 16, 12, 2, 20
+TEACHER_EPOCHS, LAPTOP_EPOCHS, VOC_LAPTOP_EPOCHS, SHAPES_EPOCHS = 32, 12, 2, 20
+"""At `laptop`: a teacher from few images needs more epochs than its students to be above them."""
+TEACHER_TESTS = 4
+"""Epochs of the teacher between two tests."""
 SMOKE_NOTE = "drawn shapes and small networks: shows that it runs, and no more"
 
 
@@ -169,6 +172,7 @@ def _laptop(paper: Recipe, teacher: str | None, network: str, *, is_teacher: boo
         paper,
         budget="laptop",
         epochs=epochs,
+        evaluate_every=TEACHER_TESTS if is_teacher else 1,
         image_size=CAMVID.image_size,
         batch_size=CAMVID.batch_size,
         pretrained=IMAGENETTE.get(network),
