@@ -9,6 +9,7 @@ from nbformat import NotebookNode
 
 from distill_lib import checks, notebook, paths
 from distill_lib.errors import DistillError
+from docs.run_notebooks import clean, find
 
 FOLDER = paths.ROOT / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
@@ -183,6 +184,24 @@ def test_a_solution_is_correct_when_run_anew(path, capsys):
         exec(source, names)
     assert capsys.readouterr().out.split() == [checks.CORRECT] * len(solved)
     assert all(printed(cell) == checks.CORRECT for cell in solved)
+
+
+def test_a_new_run_changes_what_it_found_and_no_more():
+    book = read(FOLDER / "_template.ipynb")
+    saved = nbformat.writes(book)
+    book.metadata.language_info.version = "3.13.5"
+    slider = code_cells(book)[-1]
+    slider.metadata.execution = {"iopub.status.busy": "2026-01-01T00:00:00Z"}
+    assert nbformat.writes(clean(book)) == saved
+    slider.metadata.tags = ["skip-output"]
+    slider.outputs.append(nbformat.v4.new_output("stream", text="a slider"))
+    assert code_cells(clean(book))[-1].outputs == []
+
+
+def test_a_notebook_is_found_by_its_number():
+    assert find("06").stem == "06_overhaul" and find("solutions/06").parent.name == "solutions"
+    with pytest.raises(SystemExit, match="'1' begins the names of 6 notebooks"):
+        find("1")
 
 
 @pytest.mark.parametrize(
