@@ -185,7 +185,7 @@ def _train(
                 if stopping:
                     return record
         _finish(record, distiller, state)
-    except DistillError as error:
+    except Exception as error:
         _fail(record, error)
         raise
     return record
@@ -231,8 +231,9 @@ def _finish(record: RunRecord, distiller: Distiller, state: RunState) -> None:
     record.save()
 
 
-def _fail(record: RunRecord, error: DistillError) -> None:
-    record.status, record.reason = "failed", str(error)
+def _fail(record: RunRecord, error: Exception) -> None:
+    said = str(error) if isinstance(error, DistillError) else f"{type(error).__name__}: {error}"
+    record.status, record.reason = "failed", said
     if distributed.rank() == 0:
         with suppress(DistillError):  # a full disk takes no record either; the error goes on
             record.save()

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 
 import pytest
 import torch
@@ -67,6 +68,18 @@ def assert_stopped_well(run, reason, last_step):
     assert commit.step <= last_step and skipped == []
     saved = checkpoints.read(commit.payload)["distiller"]
     assert all(v.isfinite().all() for v in saved.values() if v.is_floating_point())
+
+
+def test_an_error_that_nobody_foresaw_is_in_the_record(tmp_path, monkeypatch):
+    def run_out(optimizer, rate):
+        raise RuntimeError("out of memory")
+
+    # By the module: the package's `fit` is the function.
+    monkeypatch.setattr(sys.modules["distill_lib.training.fit"], "set_rate", run_out)
+    with pytest.raises(RuntimeError):
+        run_tiny(tmp_path)
+    record = load_record(tmp_path)
+    assert (record.status, record.reason) == ("failed", "RuntimeError: out of memory")
 
 
 @pytest.mark.faults
