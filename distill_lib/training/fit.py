@@ -175,8 +175,8 @@ def _train(
                     if state.epoch == recipe.epochs or state.epoch % recipe.evaluate_every == 0:
                         state.evaluate(data, precision, rate)
                         if _shown(recipe, progress):
-                            line = epoch_line(state.epochs[-1], recipe.epochs, record.task)
-                            print(line, flush=True)
+                            label = _label(recipe, state.epoch)
+                            print(epoch_line(state.epochs[-1], label, record.task), flush=True)
                     state.end_epoch()
                     _note_odd_images(record, data)
                 if stopping:
@@ -196,8 +196,12 @@ def _is_due(every: int, step: int) -> bool:
 
 
 def _bar(recipe: Recipe, state: RunState, steps: int, shown: bool) -> Progress:
-    label = f"{recipe.name} {state.epoch}/{recipe.epochs}"
+    label = _label(recipe, state.epoch)
     return Progress(steps, label, done=state.batch, shown=_shown(recipe, shown))
+
+
+def _label(recipe: Recipe, epoch: int) -> str:
+    return f"{recipe.name} {epoch}/{recipe.epochs}"
 
 
 def _shown(recipe: Recipe, wanted: bool) -> bool:

@@ -55,15 +55,15 @@ def _is_watched() -> bool:
     return sys.stderr.isatty() or "ipykernel" in sys.modules
 
 
-def epoch_line(epoch: Mapping, epochs: int, task: Task) -> str:
-    """`epoch 3/8: top-1 71.20 %, top-5 97.10 %; ce 0.812, ofd 1.230; 213 s`.
+def epoch_line(epoch: Mapping, label: str, task: Task) -> str:
+    """`my-recipe 3/8: top-1 71.20 %, top-5 97.10 %; ce 0.812, ofd 1.230; 213 s`.
 
     Args:
         epoch: as a run's record keeps it.
-        epochs: of the whole run.
+        label: what stands before its bar.
         task: whose metrics it has.
     """
     metrics = ", ".join(f"{label} {epoch[key]:.2f} %" for key, label in task.metrics.items())
     parts = ", ".join(f"{name} {v:.3f}" for name, v in epoch["train"].items() if name != "sum")
     seconds = epoch["seconds"] + epoch["evaluation_seconds"]
-    return f"epoch {epoch['epoch']}/{epochs}: {metrics}; {parts}; {seconds:,.0f} s"
+    return f"{label}: {metrics}; {parts}; {seconds:,.0f} s"

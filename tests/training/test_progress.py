@@ -15,8 +15,8 @@ def test_a_log_file_is_not_filled_with_bars(capsys):
 
 
 def test_an_epoch_is_one_line():
-    epoch = {"epoch": 3, "top1": 71.2, "top5": 97.1, "seconds": 1200.2, "evaluation_seconds": 12.9}
+    epoch = {"top1": 71.2, "top5": 97.1, "seconds": 1200.2, "evaluation_seconds": 12.9}
     epoch["train"] = {"ce": 0.8121, "ofd": 1.23, "sum": 2.0421}
-    assert epoch_line(epoch, 8, TASKS["classification"]) == (
-        "epoch 3/8: top-1 71.20 %, top-5 97.10 %; ce 0.812, ofd 1.230; 1,213 s"
+    assert epoch_line(epoch, "ofd 3/8", TASKS["classification"]) == (
+        "ofd 3/8: top-1 71.20 %, top-5 97.10 %; ce 0.812, ofd 1.230; 1,213 s"
     )
