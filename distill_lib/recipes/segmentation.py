@@ -48,9 +48,8 @@ def taps(encoder: str) -> tuple[str, ...]:
 
 
 README = "OFD authors' README, validation, Pascal VOC"
-VOC_TEACHER = Published("teacher", source=README, miou=77.89)
 ALONE = {
-    "resnet101": VOC_TEACHER,
+    "resnet101": Published("teacher", source=README, miou=77.89),
     "resnet18": Published("student alone", source=README, miou=72.07),
     "mobilenet_v2": Published("student alone", source=README, miou=68.46),
 }
@@ -151,7 +150,7 @@ def _family(settings: Recipe, word: str, teacher: str, students: tuple[str, ...]
                 name=f"ofd-{word}-{of}-{network}",
                 teacher=f"plain-{word}-{of}",
                 teacher_mode="train" if on_voc else "eval",
-                published=() if drawn else (DISTILLED[network], *numbers, VOC_TEACHER),
+                published=() if drawn else (DISTILLED[network], *numbers, ALONE["resnet101"]),
             )
         recipes[paper.name] = {
             "smoke": _smoke(paper, network),

@@ -6,6 +6,7 @@ Each takes groups of runs and returns (figure, ax); matplotlib comes when one is
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from distill_lib.records import RunRecord
 from distill_lib.report.groups import Group, difference_to_plain, group_by_seed, plain_of
@@ -161,10 +162,7 @@ def _curves(groups: Sequence[Group], x_of: Callable, *, gain: bool, xlabel: str,
     plain = plain_of(distilled[0], groups)
     figure, ax = plt.subplots(figsize=(7, 4))
     for group in distilled if gain else [plain, *distilled]:
-        if not gain:
-            runs = group
-            curves = [[epoch[task.metric] for epoch in run.epochs] for run in runs]
-        else:
+        if gain:
             theirs = {run.recipe["seed"]: run.epochs for run in plain_of(group, groups)}
             runs = [run for run in group if run.recipe["seed"] in theirs]
             curves = [
@@ -174,6 +172,9 @@ def _curves(groups: Sequence[Group], x_of: Callable, *, gain: bool, xlabel: str,
                 ]
                 for run in runs
             ]
+        else:
+            runs = group
+            curves = [[epoch[task.metric] for epoch in run.epochs] for run in runs]
         means = [statistics.mean(values) for values in zip(*curves, strict=True)]
         method = plots.method_of(group[0].name)
         label = plots.label_of(group[0].name)
@@ -228,9 +229,13 @@ def stage_similarity(groups: Sequence[Group]):
 
     from distill_lib import plots
 
-    rows = sorted(_similarity(groups).items(), key=lambda row: _mean_similarity(row[1]))[::-1]
+    rows = sorted(
+        _similarity(groups).items(),
+        key=lambda row: statistics.mean(chain.from_iterable(row[1])),
+        reverse=True,
+    )
     stages = len(rows[0][1][0])
-    least = min(value for _, runs in rows for run in runs for value in run)
+    least = min(min(run) for _, runs in rows for run in runs)
     size = (2.5 + 1.6 * stages, 1.2 + 0.28 * len(rows))
     figure, axes = plt.subplots(1, stages, figsize=size, sharex=True, sharey=True)
     for stage, ax in enumerate(axes):
@@ -257,10 +262,6 @@ def _similarity(groups: Sequence[Group]) -> dict[str, list[list[float]]]:
             stages = [row[i] for i, row in enumerate(cka["cka"])]
             found.setdefault(group[0].name, []).append(stages)
     return found
-
-
-def _mean_similarity(runs: list[list[float]]) -> float:
-    return statistics.mean(value for run in runs for value in run)
 
 
 def _distilled(groups: Sequence[Group]) -> list[Group]:
