@@ -57,6 +57,7 @@ RECIPES: dict[str, dict[str, Recipe]] = (
 """Recipe name -> budget -> recipe."""
 SUITES: dict[str, tuple[str, ...]] = {
     "seed1": cifar.SEED1_ROWS,
+    "seed1-laptop": cifar.LAPTOP_ROWS,
     "seed2": ("plain-imagenet-resnet34", *imagenet.SEED2_ROWS),
     "small-pair": tuple(cifar_small.RECIPES),
     "camvid": segmentation.SUITE,
