@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from distill_lib.errors import DistillError
+from distill_lib.modes import evaluation_mode
 from distill_lib.taps import BATCH_NORMS, TapReader, unwrap
 from distill_lib.terms import FeatureTerm, Outputs, Overhaul, Term
 
@@ -37,9 +38,8 @@ def count_classes(model: nn.Module, image_size: int) -> int:
     A detector's output says it as `num_classes`. The network is left in the mode it was in.
     """
     like = next(model.parameters())
-    was_training = model.training
-    output = model.eval()(torch.zeros(2, 3, image_size, image_size, device=like.device))
-    model.train(was_training)
+    with evaluation_mode(model):
+        output = model(torch.zeros(2, 3, image_size, image_size, device=like.device))
     return output.shape[1] if isinstance(output, Tensor) else output.num_classes
 
 
@@ -202,13 +202,11 @@ class Distiller(nn.Module):
         Args:
             images: a batch, (N, 3, H, W); it changes no statistics.
         """
-        mode = self.training
-        self.eval()
-        student, teacher = self.run_student(images), self.run_teacher(images)
-        shares = {
-            term: torch.stack(term.shares(student, teacher)) for term in self._overhaul_terms()
-        }
-        self.train(mode)
+        with evaluation_mode(self, self._teacher):
+            student, teacher = self.run_student(images), self.run_teacher(images)
+            shares = {
+                term: torch.stack(term.shares(student, teacher)) for term in self._overhaul_terms()
+            }
         header = ("teacher tap", "student tap", "shape", "batch norm", "margin", "divisor", "share")
         rows = [header]
         for term, share in shares.items():

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from distill_lib.errors import FeatureError
 from distill_lib.margin_relu import mean_of_negatives
+from distill_lib.modes import evaluation_mode
 from distill_lib.taps import Tap, reading
 
 
@@ -61,19 +62,14 @@ def margin_from_data(
     Raises:
         FeatureError: there was no batch, or a tap was not reached.
     """
-    was_training = teacher.training
-    teacher.eval()
     totals: dict[Tap, tuple[Tensor, Tensor]] = {}
-    try:
-        with reading(teacher, taps) as reader:
-            for images in batches:
-                teacher(images)
-                for tap, features in reader.take().items():
-                    new = mean_of_negatives(features)
-                    old = totals.get(tap, (0, 0))
-                    totals[tap] = (old[0] + new[0], old[1] + new[1])
-    finally:
-        teacher.train(was_training)
+    with evaluation_mode(teacher), reading(teacher, taps) as reader:
+        for images in batches:
+            teacher(images)
+            for tap, features in reader.take().items():
+                new = mean_of_negatives(features)
+                old = totals.get(tap, (0, 0))
+                totals[tap] = (old[0] + new[0], old[1] + new[1])
     if not totals:
         raise FeatureError("margin_from_data got no batch of images; expected at least one.")
     margins = (total / count.clamp_min(1) for total, count in (totals[tap] for tap in taps))

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from distill_lib.data import ImageData
 from distill_lib.errors import DistillError
 from distill_lib.files import write_json
+from distill_lib.modes import evaluation_mode
 from distill_lib.number_formats import as_float64
 from distill_lib.recipes import recipe_from_dict
 from distill_lib.records import RunRecord, finished_run
@@ -75,11 +76,9 @@ def cka_matrix(
     batch = next(iter(data.test_batches(batch_size=images)))
     for model in (first, second):
         found = find_taps(model, data.image_size, "post")
-        was_training = model.training
-        with reading(model.eval(), found) as reader:
+        with evaluation_mode(model), reading(model, found) as reader:
             model(batch.images)
             features = reader.take()
-        model.train(was_training)
         grams.append([_gram(features[tap]) for tap in found])
         taps.append(found)
     return torch.stack([torch.stack([_cka(k, m) for m in grams[1]]) for k in grams[0]]), *taps

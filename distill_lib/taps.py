@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from distill_lib.errors import DistillError, FeatureError, unknown_name
+from distill_lib.modes import evaluation_mode
 
 ACTIVATIONS = (nn.ReLU, nn.ReLU6)
 """What find_taps takes for a ReLU."""
@@ -175,15 +176,11 @@ def module_at(model: nn.Module, name: str) -> nn.Module:
 @contextmanager
 def _dry_run_mode(model: nn.Module) -> Iterator[None]:
     """Evaluation mode with gradients, both put back afterwards: no statistics may move."""
-    training = {module: module.training for module in model.modules()}
     required = [(p, p.requires_grad) for p in model.parameters()]
-    model.eval()
     try:
-        with torch.enable_grad():
+        with evaluation_mode(model), torch.enable_grad():
             yield
     finally:
-        for module, mode in training.items():
-            module.training = mode
         for parameter, requires in required:
             parameter.requires_grad_(requires)
 

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from distill_lib.data import ImageData
+from distill_lib.modes import evaluation_mode
 from distill_lib.training import distributed
 from distill_lib.training.evaluate_detection import AveragePrecision
 from distill_lib.training.evaluate_segmentation import MeanIoU
@@ -87,7 +88,7 @@ def evaluate(
     With several processes each takes its share, and all get the same result.
 
     Args:
-        model: a network for the task; left in the mode it was in.
+        model: a network for the task; each part left in the mode it was in.
         data: on the device of the model.
         precision: the number format; the device's own choice if not given.
         batch_size: images of one forward; the meter's own if not given.
@@ -101,18 +102,16 @@ def evaluate(
     precision = precision or choose_precision(device)
     meter = meter_of(model, data)
     totals = torch.zeros(3, dtype=torch.float64)
-    was_training = model.training
-    model.eval()
-    for batch in data.test_batches(
-        batch_size=batch_size or meter.batch_size,
-        rank=distributed.rank(),
-        world_size=distributed.world_size(),
-    ):
-        with precision.autocast():
-            outputs = model(batch.images)
-        loss, count = meter.update(outputs, batch.labels)
-        totals += torch.tensor([float(loss), count, len(batch.labels)], dtype=torch.float64)
-    model.train(was_training)
+    with evaluation_mode(model):
+        for batch in data.test_batches(
+            batch_size=batch_size or meter.batch_size,
+            rank=distributed.rank(),
+            world_size=distributed.world_size(),
+        ):
+            with precision.autocast():
+                outputs = model(batch.images)
+            loss, count = meter.update(outputs, batch.labels)
+            totals += torch.tensor([float(loss), count, len(batch.labels)], dtype=torch.float64)
     if distributed.is_distributed():
         totals = distributed.sum_over_ranks(totals.to(device, torch.float32)).double().cpu()
     loss, count, images = totals.tolist()
