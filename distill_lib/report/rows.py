@@ -49,7 +49,10 @@ def group_cells(
     """
     first = group[0]
     summary = first.summary
-    devices = (f"{e['device']}, {e['precision']['name']}" for e in (r.environment for r in group))
+    seconds: dict[str, list[float]] = {}
+    for run in group:
+        device = f"{run.environment['device']}, {run.environment['precision']['name']}"
+        seconds.setdefault(device, []).append(run.summary["seconds"])
     metric, *others = first.task.metrics.items()
     cells = recipe_cells(first)
     cells["seeds"] = f"{len(group)}: {', '.join(_seed(run, links_from) for run in group)}"
@@ -63,8 +66,8 @@ def group_cells(
         "teacher (%)": f"{summary['teacher'][metric[0]]:.2f}" if "teacher" in summary else None,
         "parameters": millions(summary["parameters"]),
         "multiply-adds": millions(summary["multiply_adds"]),
-        "seconds": f"{statistics.mean(run.summary['seconds'] for run in group):,.0f}",
-        "device": " and ".join(dict.fromkeys(devices)),
+        "seconds": " and ".join(f"{statistics.mean(each):,.0f}" for each in seconds.values()),
+        "device": " and ".join(seconds),
     }
 
 

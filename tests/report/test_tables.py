@@ -41,6 +41,15 @@ def test_a_row_says_everything():
     assert "What differs from the paper: 8 epochs" in text
 
 
+def test_seconds_of_two_devices_are_not_averaged():
+    runs = [record(KD, seed, [85.0]) for seed in range(3)]
+    runs[2].environment["device"], runs[2].summary["seconds"] = "NVIDIA H200", 4.0
+    (group,) = group_by_seed(runs)
+    row = group_cells(group, [group])
+    assert row["seconds"] == "60 and 4"
+    assert row["device"] == "cpu, float32 and NVIDIA H200, float32"
+
+
 @pytest.mark.parametrize(
     ("seeds", "said"),
     [((0,), "+3.00, one seed"), ((0, 4), "+3.00, one seed, of seed 0")],
