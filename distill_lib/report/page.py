@@ -31,7 +31,8 @@ in [results/](results) and from nothing else; a test makes it anew and compares.
   be luck. A dash: no such plain student was run.
 - **teacher** is its own last epoch. **published** are the papers' numbers for the row, at their
   epochs and on their data; a dash: there is none.
-- **seconds** is a run's mean training time, for each device and number format that is named."""
+- **seconds** is a run's mean training time, for each device and number format that is named;
+  *compiled*: with `--compile`."""
 
 
 def results_page(

@@ -51,8 +51,7 @@ def group_cells(
     summary = first.summary
     seconds: dict[str, list[float]] = {}
     for run in group:
-        device = f"{run.environment['device']}, {run.environment['precision']['name']}"
-        seconds.setdefault(device, []).append(run.summary["seconds"])
+        seconds.setdefault(_ran_on(run.environment), []).append(run.summary["seconds"])
     metric, *others = first.task.metrics.items()
     cells = recipe_cells(first)
     cells["seeds"] = f"{len(group)}: {', '.join(_seed(run, links_from) for run in group)}"
@@ -69,6 +68,12 @@ def group_cells(
         "seconds": " and ".join(f"{statistics.mean(each):,.0f}" for each in seconds.values()),
         "device": " and ".join(seconds),
     }
+
+
+def _ran_on(environment: dict) -> str:
+    """What a run's time depends on; records of before `compiled` was written ran without."""
+    words = [environment["device"], environment["precision"]["name"]]
+    return ", ".join(words + ["compiled"] * environment.get("compiled", False))
 
 
 def _seed(run: RunRecord, links_from: Path | None) -> str:

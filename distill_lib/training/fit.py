@@ -84,7 +84,7 @@ def fit(
         if distributed.rank() == 0:
             distributed.barrier()
         meter_of(parts.distiller.student, parts.data)  # what it lacks is said now
-        record = new_record(recipe, parts, precision, out)
+        record = new_record(recipe, parts, precision, compile, out)
         if _shown(recipe, progress) and (taps := parts.distiller.describe_taps()):
             print(taps)
         with _random_state_of(recipe.seed, chosen):

@@ -18,7 +18,7 @@ from distill_lib.training.precision import Precision
 
 
 def new_record(
-    recipe: Recipe, parts: Parts, precision: Precision, out: Path | str | None
+    recipe: Recipe, parts: Parts, precision: Precision, compiled: bool, out: Path | str | None
 ) -> RunRecord:
     """The record of a run that is about to start or to go on; nothing is written yet.
 
@@ -26,6 +26,7 @@ def new_record(
         recipe: what is trained.
         parts: what was built of it.
         precision: the number format that was chosen.
+        compiled: whether torch.compile is in use, which changes how long it takes.
         out: the run's folder; the recipe's own below `runs/` if not given.
     """
     found = {
@@ -44,6 +45,7 @@ def new_record(
         | {
             "device": _device_name(parts.data.device),
             "precision": asdict(precision),
+            "compiled": compiled,
             "threads": torch.get_num_threads(),
             "processes": distributed.world_size(),
         },

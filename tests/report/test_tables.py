@@ -42,12 +42,13 @@ def test_a_row_says_everything():
 
 
 def test_seconds_of_two_devices_are_not_averaged():
-    runs = [record(KD, seed, [85.0]) for seed in range(3)]
+    runs = [record(KD, seed, [85.0]) for seed in range(4)]
     runs[2].environment["device"], runs[2].summary["seconds"] = "NVIDIA H200", 4.0
+    runs[3].environment["compiled"], runs[3].summary["seconds"] = True, 30.0
     (group,) = group_by_seed(runs)
     row = group_cells(group, [group])
-    assert row["seconds"] == "60 and 4"
-    assert row["device"] == "cpu, float32 and NVIDIA H200, float32"
+    assert row["seconds"] == "60 and 4 and 30"
+    assert row["device"] == "cpu, float32 and NVIDIA H200, float32 and cpu, float32, compiled"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Bad input is refused before training; evaluation and learning rates are what they say."""
 
 import dataclasses
+from functools import partial
 
 import pytest
 import torch
@@ -109,6 +110,23 @@ def test_images_on_another_device_are_refused_and_auto_follows_them(tmp_path):
         out=tmp_path,
     )
     assert record.environment["device"] == "cpu"
+
+
+def test_a_compiled_run_trains_the_same_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    ours, compiled = (
+        fit(
+            tiny_recipe("plain", epochs=1),
+            data=tiny_data(),
+            student=tiny_net(4, seed=0),
+            out=tmp_path / str(compile),
+            device="cpu",
+            compile=compile,
+        )
+        for compile in (False, True)
+    )
+    assert compiled.last["train"] == pytest.approx(ours.last["train"])
+    assert (ours.environment["compiled"], compiled.environment["compiled"]) == (False, True)
 
 
 def test_the_shipped_teacher_loads_and_is_as_good_as_its_record():
