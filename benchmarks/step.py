@@ -1,6 +1,6 @@
 """One OFD training step, WRN-28-4 to WRN-16-2: the authors' way, ours, and what is the least.
 
-    python -m benchmarks.step [--batch 64] [--rounds 7] [--device cpu]
+    python -m benchmarks.step [--batch 64] [--rounds 7] [--device cpu] [--compile]
 
 Variants alternate in one process, since machines are noisy; medians of the rounds. The authors'
 step is written plainly: float32, contiguous, the teacher in train mode with autograd on through
@@ -24,7 +24,7 @@ from distill_lib.terms import connector
 from distill_lib.training.precision import Precision, choose_device, choose_precision
 
 TEACHER, STUDENT = "wrn_28_4", "wrn_16_2"
-AUTHORS = "authors' step"
+AUTHORS, COMPILED = "authors' step", "ours, compiled"
 Step = Callable[[Tensor, Tensor], None]
 
 
@@ -75,15 +75,16 @@ def authors_step(device: torch.device) -> Step:
     return step
 
 
-def our_step(device: torch.device, precision: Precision) -> Step:
+def our_step(device: torch.device, precision: Precision, *, compiled: bool = False) -> Step:
     teacher, student = build_model(TEACHER, 10), build_model(STUDENT, 10)
     distiller = Distiller(teacher, student, [CrossEntropy(), Overhaul()])
     distiller.to(device, memory_format=torch.channels_last)
     sgd = optimiser(distiller.parameters())
+    model = torch.compile(distiller) if compiled else distiller
 
     def step(images: Tensor, labels: Tensor) -> None:
         with precision.autocast():
-            loss = distiller(images, labels).loss
+            loss = model(images, labels).loss
         sgd.zero_grad(set_to_none=True)
         loss.backward()
         sgd.step()
@@ -147,6 +148,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--compile", action="store_true", help="ours through torch.compile as well")
     options = parser.parse_args()
     device = choose_device(options.device)
     best = choose_precision(device)
@@ -163,6 +165,8 @@ def main() -> None:
             f"teacher's forward alone, {precision.name}": teacher_alone(device, precision),
             f"student's step alone, {precision.name}": student_alone(device, precision),
         }
+    if options.compile:
+        variants[COMPILED] = our_step(device, best, compiled=True)
     seconds = median_seconds(variants, images, labels, options.rounds)
     rows = [[name, f"{options.batch / s:,.0f}", f"{1000 * s:,.0f}"] for name, s in seconds.items()]
     print(markdown_table((f"{TEACHER} to {STUDENT}", "images/s", "ms"), rows))
@@ -176,6 +180,9 @@ def main() -> None:
             f"{precision.name}: {seconds[AUTHORS] / ours:.2f} times the authors' speed; "
             f"{ours / least:.2f} times the least"
         )
+    if options.compile:
+        gain = seconds[f"ours, {best.name}"] / seconds[COMPILED]
+        print(f"compiled, {best.name}: {gain:.2f} times the speed without")
 
 
 if __name__ == "__main__":
