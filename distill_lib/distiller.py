@@ -20,15 +20,29 @@ TeacherMode = Literal["eval", "train"]
 
 
 class Step(NamedTuple):
-    """What one forward gives: the loss, its parts, the student's logits (N, K).
+    """What one forward gives: the loss, each term's value and weight, the student's logits (N, K).
 
-    `raw` and `parts` hold each term by name, before and after its weight, detached.
+    `values` hang on the graph. They are detached here, when asked for: a compiled graph that gives
+    a number out twice, once detached, gives it out detached both times (torch 2.14).
     """
 
     loss: Tensor
-    parts: dict[str, Tensor]
-    raw: dict[str, Tensor]
+    values: dict[str, Tensor]
+    weights: dict[str, float]
     logits: Tensor
+
+    @property
+    def raw(self) -> dict[str, Tensor]:
+        """Each term by name, before its weight, detached."""
+        return {name: value.detach() for name, value in self.values.items()}
+
+    @property
+    def parts(self) -> dict[str, Tensor]:
+        """Each term by name, after its weight, detached; what weighs nothing is 0, NaN too."""
+        return {
+            name: self.weights[name] * value if self.weights[name] else torch.zeros_like(value)
+            for name, value in self.raw.items()
+        }
 
 
 @torch.no_grad()
@@ -147,25 +161,22 @@ class Distiller(nn.Module):
         """
         teacher = self.run_teacher(images)
         student = self.run_student(images)
-        raw, parts = {}, {}
+        weights = {term.name: term.weight_at(epoch) for term in self.terms}
+        values = {}
         loss = 0.0
         for term in self.terms:
-            weight = term.weight_at(epoch)
-            if weight == 0:
+            if weights[term.name] == 0:
                 # Its value is for the record only: 0 · NaN would poison the sum.
                 with torch.no_grad():
-                    raw[term.name] = term(student, teacher, labels)
-                parts[term.name] = torch.zeros_like(raw[term.name])
+                    values[term.name] = term(student, teacher, labels)
                 continue
-            value = term(student, teacher, labels)
-            loss = loss + weight * value
-            raw[term.name] = value.detach()
-            parts[term.name] = weight * value.detach()
-        if any(term.weight_at(epoch) == 0 for term in self.terms):
+            values[term.name] = term(student, teacher, labels)
+            loss = loss + weights[term.name] * values[term.name]
+        if 0 in weights.values():
             # What only such a term reaches gets a gradient of exact zero, not None: weight decay
             # and momentum act on it as in the authors' code, and DDP finds every parameter used.
             loss = loss + 0.0 * sum(p.sum() for p in self.parameters())
-        return Step(loss, parts, raw, student.logits)
+        return Step(loss, values, weights, student.logits)
 
     @torch.no_grad()
     def run_teacher(self, images: Tensor) -> Outputs | None:

@@ -1,6 +1,7 @@
 """The Distiller: what moves, what does not, what is saved, and what a step gives."""
 
 import copy
+import shutil
 
 import pytest
 import torch
@@ -323,6 +324,23 @@ def test_a_step_is_one_graph_for_the_compiler(teacher, student, batch):
         torch.testing.assert_close(theirs.raw[name], value)
     theirs.loss.backward()
     assert all(p.grad is not None for p in compiled.parameters())
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile wants a C++ compiler")
+@pytest.mark.parametrize("weight", [1.0, 0.5])
+def test_one_term_alone_has_its_gradient_when_compiled(weight):
+    torch.manual_seed(0)
+    student = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 5))
+    distiller = Distiller(None, student, [CrossEntropy(weight)])
+    images, labels = torch.rand(4, 3, 32, 32), torch.arange(4)
+    gradients = []
+    for model in (distiller, torch.compile(distiller)):
+        step = model(images, labels)
+        student.zero_grad()
+        step.loss.backward()
+        gradients.append(student[1].weight.grad.clone())
+        assert step.parts["ce"].item() == pytest.approx(step.loss.item())
+    torch.testing.assert_close(*gradients)
 
 
 def test_networks_of_other_families_pair_up():
