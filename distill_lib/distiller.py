@@ -20,29 +20,27 @@ TeacherMode = Literal["eval", "train"]
 
 
 class Step(NamedTuple):
-    """What one forward gives: the loss, each term's value and weight, the student's logits (N, K).
+    """What one forward gives: the loss, its terms before and after their weights, logits (N, K).
 
-    `values` hang on the graph. They are detached here, when asked for: a compiled graph that gives
-    a number out twice, once detached, gives it out detached both times (torch 2.14).
+    `weighted` and `values` hang on the graph; `parts` and `raw` are the same, detached when asked
+    for: a compiled graph that gives out a number twice, once detached, gives it out detached both
+    times (torch 2.14).
     """
 
     loss: Tensor
+    weighted: dict[str, Tensor]
     values: dict[str, Tensor]
-    weights: dict[str, float]
     logits: Tensor
+
+    @property
+    def parts(self) -> dict[str, Tensor]:
+        """Each term by name, after its weight, detached."""
+        return {name: value.detach() for name, value in self.weighted.items()}
 
     @property
     def raw(self) -> dict[str, Tensor]:
         """Each term by name, before its weight, detached."""
         return {name: value.detach() for name, value in self.values.items()}
-
-    @property
-    def parts(self) -> dict[str, Tensor]:
-        """Each term by name, after its weight, detached; what weighs nothing is 0, NaN too."""
-        return {
-            name: self.weights[name] * value if self.weights[name] else torch.zeros_like(value)
-            for name, value in self.raw.items()
-        }
 
 
 @torch.no_grad()
@@ -161,22 +159,24 @@ class Distiller(nn.Module):
         """
         teacher = self.run_teacher(images)
         student = self.run_student(images)
-        weights = {term.name: term.weight_at(epoch) for term in self.terms}
-        values = {}
+        weighted, values = {}, {}
         loss = 0.0
         for term in self.terms:
-            if weights[term.name] == 0:
+            weight = term.weight_at(epoch)
+            if weight == 0:
                 # Its value is for the record only: 0 · NaN would poison the sum.
                 with torch.no_grad():
                     values[term.name] = term(student, teacher, labels)
+                weighted[term.name] = torch.zeros_like(values[term.name])
                 continue
             values[term.name] = term(student, teacher, labels)
-            loss = loss + weights[term.name] * values[term.name]
-        if 0 in weights.values():
+            weighted[term.name] = weight * values[term.name]
+            loss = loss + weighted[term.name]
+        if any(term.weight_at(epoch) == 0 for term in self.terms):
             # What only such a term reaches gets a gradient of exact zero, not None: weight decay
             # and momentum act on it as in the authors' code, and DDP finds every parameter used.
             loss = loss + 0.0 * sum(p.sum() for p in self.parameters())
-        return Step(loss, values, weights, student.logits)
+        return Step(loss, weighted, values, student.logits)
 
     @torch.no_grad()
     def run_teacher(self, images: Tensor) -> Outputs | None:

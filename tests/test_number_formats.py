@@ -50,7 +50,7 @@ def test_a_step_is_counted_without_it(mps):
         "cd": channel_loss([student], [teacher]),
         "ofd": overhaul_loss([student], [teacher], [margin]),
     }
-    step = Step(sum(parts.values()), parts, dict.fromkeys(parts, 1.0), logits)
+    step = Step(sum(parts.values()), parts, parts, logits)
     FiniteGuard(mps).watch(1, 0, torch.arange(4), step)
     state = RunState(nn.Module(), None, None)
     for _ in range(2):
