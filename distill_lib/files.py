@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,12 +15,24 @@ from distill_lib.errors import DistillError
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
-    """Let `write` fill a temporary file in the same folder, then move it to `path`.
+    """`replace_file`, with an error that says what a run needs.
 
     Raises:
         DistillError: the disk is full or the folder cannot be written; `path` is as before.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        replace_file(path, write)
+    except OSError as error:
+        raise write_error(path, error) from error
+
+
+def replace_file(path: Path, write: Callable[[BinaryIO], None]) -> None:
+    """Let `write` fill a temporary file in the same folder, then move it to `path`.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written; `path` is as before.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb") as handle:
@@ -28,15 +41,13 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
             os.fsync(handle.fileno())
         os.replace(temporary, path)
         sync_folder(path.parent)
-    except OSError as error:
-        raise write_error(path, error) from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 
 def remove_temporaries(folder: Path) -> None:
-    """Remove what `write_atomically` left in a folder when its process was killed."""
+    """Remove what `replace_file` left in a folder when its process was killed."""
     for path in folder.glob(".*.tmp"):
         path.unlink(missing_ok=True)
 

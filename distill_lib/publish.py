@@ -1,5 +1,6 @@
 """Put a finished run's record, and its weights if wanted, where they can be committed."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from distill_lib import paths
@@ -25,15 +26,7 @@ def publish(record: RunRecord, folder: Path | None = None, *, weights: bool = Fa
         raise DistillError(f"{record.path} is {record.status}; only finished runs are published.")
     if folder is None:
         folder = paths.results_dir() / record.path.resolve().relative_to(paths.runs_dir())
-    published = RunRecord(
-        path=folder,
-        recipe=record.recipe,
-        identity=record.identity,
-        environment=record.environment,
-        status=record.status,
-        epochs=record.epochs,
-        summary=record.summary,
-    )
+    published = replace(record, path=folder, weights={}, distiller=None)
     if weights:
         state = record.load_weights("last")
         half = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}

@@ -22,6 +22,9 @@ from distill_lib.errors import CheckpointError, DistillError
 from distill_lib.files import sha256_of, write_atomically, write_json
 from distill_lib.tasks import TASKS, Task
 
+SAVED = ("status", "reason", "recipe", "summary", "weights", "environment", "identity")
+"""What run.json holds of a `RunRecord`, in its order."""
+
 
 @dataclass
 class RunRecord:
@@ -83,15 +86,7 @@ class RunRecord:
         """Write run.json and metrics.jsonl, each whole or not at all."""
         lines = "".join(json.dumps(epoch) + "\n" for epoch in self.epochs)
         write_atomically(self.path / "metrics.jsonl", lambda handle: handle.write(lines.encode()))
-        data = {
-            "status": self.status,
-            "reason": self.reason,
-            "recipe": self.recipe,
-            "summary": self.summary,
-            "weights": self.weights,
-            "environment": self.environment,
-            "identity": self.identity,
-        }
+        data = {name: getattr(self, name) for name in SAVED}
         if self.epochs and self.status == "finished":
             data["last"], data["best"] = self.last, self.best
         write_json(self.path / "run.json", data)
@@ -145,14 +140,8 @@ def load_record(path: Path) -> RunRecord:
         lines = (path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
         return RunRecord(
             path=path,
-            recipe=data["recipe"],
-            identity=data["identity"],
-            environment=data["environment"],
-            status=data["status"],
-            reason=data["reason"],
             epochs=[json.loads(line) for line in lines],
-            summary=data["summary"],
-            weights=data["weights"],
+            **{name: data[name] for name in SAVED},
         )
     except (OSError, ValueError, KeyError) as error:
         raise DistillError(
@@ -168,18 +157,17 @@ def find_records(*roots: Path) -> list[RunRecord]:
     return [load_record(file.parent) for file in files]
 
 
-def finished_run(recipe: str, budget: str | None = None) -> RunRecord | None:
-    """A finished run of this recipe that has weights: of this machine first, then a shipped one.
+def finished_run(recipe: str) -> RunRecord | None:
+    """A finished run of this recipe that has weights, of the largest budget that was run.
 
-    Without a budget, of the largest one that was run.
+    Of this machine first, then a shipped one.
     """
     candidates = []
     for root in (paths.runs_dir(), paths.results_dir()):
         for file in sorted((root / recipe).glob("*/*/run.json")):
             record = load_record(file.parent)
             if record.status == "finished" and "last.safetensors" in record.weights:
-                if budget in (None, record.recipe["budget"]):
-                    candidates.append(record)
+                candidates.append(record)
     order = ("paper", "laptop", "smoke")
     return min(candidates, key=lambda r: order.index(r.recipe["budget"]), default=None)
 

@@ -134,13 +134,12 @@ def one_cycle(fraction: float, peak_at: float) -> float:
     return (1 + math.cos(math.pi * (fraction - peak_at) / (1 - peak_at))) / 2
 
 
-def poly(fraction: float, power: float = 0.9) -> float:
-    """(1 - fraction)^power, the schedule of OFD's segmentation.
+def poly(fraction: float) -> float:
+    """(1 - fraction)^0.9, the schedule of OFD's segmentation; the authors have it from DeepLab.
 
     Args:
         fraction: share of the run that is done, 0..1.
-        power: 0.9 in the OFD authors' code, which has it from DeepLab.
     Returns:
         factor of the base learning rate.
     """
-    return (1 - fraction) ** power
+    return (1 - fraction) ** 0.9

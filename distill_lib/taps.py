@@ -185,10 +185,10 @@ def _dry_run_mode(model: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(requires)
 
 
-def _example(model: nn.Module, image_size: int, channels: int = 3) -> Tensor:
+def _example(model: nn.Module, image_size: int) -> Tensor:
     like = next(model.parameters())
     generator = torch.Generator().manual_seed(0)
-    image = torch.randn(2, channels, image_size, image_size, generator=generator)
+    image = torch.randn(2, 3, image_size, image_size, generator=generator)
     return image.to(like.device, like.dtype).requires_grad_()
 
 

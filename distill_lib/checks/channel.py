@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from distill_lib.checks.verdict import first_wrong
+from distill_lib.checks.verdict import first_wrong, unlike
 from distill_lib.losses import channel_loss
 
 SAME_MEANS = 1e-8
@@ -25,10 +25,8 @@ def check_twin(twin: Callable[[Tensor], Tensor]) -> None:
 
 
 def _mistake(features: Tensor, got: object) -> str | None:
-    if not isinstance(got, Tensor):
-        return f": got a {type(got).__name__}, want a tensor"
-    if got.shape != features.shape:
-        return f": got shape {tuple(got.shape)}, want {tuple(features.shape)}"
+    if said := unlike(got, features):
+        return said
     if not got.isfinite().all():
         return ": not every value is finite"
     if got.min() < 0:

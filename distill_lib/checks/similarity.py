@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from distill_lib.checks.verdict import first_wrong
+from distill_lib.checks.verdict import first_wrong, unlike
 from distill_lib.similarity import linear_cka
 
 ALIKE = 0.999
@@ -23,10 +23,8 @@ def check_disguise(disguise: Callable[[Tensor], Tensor]) -> None:
 
 
 def _mistake(features: Tensor, got: object) -> str | None:
-    if not isinstance(got, Tensor):
-        return f": got a {type(got).__name__}, want a tensor"
-    if got.shape != features.shape:
-        return f": got shape {tuple(got.shape)}, want {tuple(features.shape)}"
+    if said := unlike(got, features):
+        return said
     if not got.isfinite().all():
         return ": not all values are finite"
     cka = linear_cka(features, got).item()

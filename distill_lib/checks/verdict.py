@@ -48,6 +48,15 @@ def first_wrong(
     return CORRECT
 
 
+def unlike(got: object, want: Tensor) -> str | None:
+    """What stands after "wrong at <name>" where an answer is no tensor of the wanted shape."""
+    if not isinstance(got, Tensor):
+        return f": got a {type(got).__name__}, want a tensor"
+    if got.shape != want.shape:
+        return f": got shape {tuple(got.shape)}, want {tuple(want.shape)}"
+    return None
+
+
 def first_mistake(
     function: Callable[..., Tensor],
     cases: Sequence[tuple[str, tuple[Tensor, ...], Tensor]],
@@ -65,10 +74,8 @@ def first_mistake(
 
     def mistake(case: tuple[tuple[Tensor, ...], Tensor], got: object) -> str | None:
         _, want = case
-        if not isinstance(got, Tensor):
-            return f": got a {type(got).__name__}, want a tensor"
-        if got.shape != want.shape:
-            return f": got shape {tuple(got.shape)}, want {tuple(want.shape)}"
+        if said := unlike(got, want):
+            return said
         near = torch.isclose(got.to(want.dtype), want, rtol=relative, atol=absolute)
         if near.all():
             return None

@@ -1,7 +1,5 @@
 """A decoded data set as one safetensors file: written whole or not at all, checked when read."""
 
-import os
-import uuid
 from pathlib import Path
 
 import safetensors.torch
@@ -9,10 +7,11 @@ from safetensors import SafetensorError, safe_open
 
 from distill_lib.data.content import Content, Split, content_sha256
 from distill_lib.errors import DataError
+from distill_lib.files import replace_file
 
 
 def write_cache(path: Path, content: Content, *, source: str) -> None:
-    """Write a data set, by a temporary file in the same folder.
+    """Write a data set, whole or not at all.
 
     Args:
         path: the file, replaced if it exists.
@@ -28,22 +27,14 @@ def write_cache(path: Path, content: Content, *, source: str) -> None:
         "test_labels": content.test.labels,
     }
     packed = safetensors.torch.save(tensors, {"source": source, "sha256": content.sha256})
-    temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("xb") as file:
-            file.write(packed)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        replace_file(path, lambda file: file.write(packed))
     except OSError as error:
         raise DataError(
             f"{path} cannot be written: {error.strerror}.\n"
             f"  It needs {len(packed):,} bytes.\n"
             "  Make room, or let DISTILL_CACHE name another folder."
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_cache(path: Path) -> Content:

@@ -19,7 +19,7 @@ from distill_lib.data.folder_set import FolderSet
 from distill_lib.data.image_folders import ResizedCrop
 from distill_lib.data.imagenet import IMAGENET, IMAGENETTE, OWN
 from distill_lib.data.masks import MaskAugment
-from distill_lib.data.shapes import NUM_TEST, NUM_TRAIN, SHAPES, SIZE, DrawnSet
+from distill_lib.data.shapes import DRAWN_BOXES, DRAWN_MASKS, NUM_TEST, NUM_TRAIN, SIZE, DrawnSet
 from distill_lib.data.small_images import SmallImages
 from distill_lib.errors import DataError, DistillError, unknown_name
 
@@ -48,7 +48,6 @@ class DatasetInfo:
 
     Attributes:
         name: its key in `DATASETS`.
-        description: one line.
         num_classes: K.
         image_size: height and width of a batch's images, unless others are asked for.
         num_train, num_test: images of each split.
@@ -59,7 +58,6 @@ class DatasetInfo:
     """
 
     name: str
-    description: str
     num_classes: int
     image_size: int
     num_train: int
@@ -189,40 +187,29 @@ def _locate_fashion() -> tuple[bool, str]:
     return path.is_file(), str(path)
 
 
-def _annotated(
-    source: FolderSet, description: str, num_train: int, num_test: int, image_size: int, augment
+def _info(
+    source: FolderSet | DrawnSet,
+    num_classes: int,
+    image_size: int,
+    num_train: int,
+    num_test: int,
+    augment: AnyAugment,
 ) -> DatasetInfo:
     return DatasetInfo(
-        name=source.name,
-        description=description,
-        num_classes=len(source.classes),
-        image_size=image_size,
-        num_train=num_train,
-        num_test=num_test,
-        augment=augment,
+        source.name,
+        num_classes,
+        image_size,
+        num_train,
+        num_test,
+        augment,
         source=source,
         locate=source.locate,
     )
 
 
-def _drawn(name: str, description: str, source: DrawnSet, augment: AnyAugment) -> DatasetInfo:
-    return DatasetInfo(
-        name=name,
-        description=description,
-        num_classes=len(SHAPES) + (not source.with_boxes),
-        image_size=SIZE,
-        num_train=NUM_TRAIN,
-        num_test=NUM_TEST,
-        augment=augment,
-        source=source,
-        locate=source.locate,
-    )
-
-
-def _cifar(cifar: Cifar, description: str) -> DatasetInfo:
+def _cifar(cifar: Cifar) -> DatasetInfo:
     return DatasetInfo(
         name=cifar.name,
-        description=description,
         num_classes=len(cifar.classes),
         image_size=32,
         num_train=50_000,
@@ -239,7 +226,6 @@ DATASETS: dict[str, DatasetInfo] = {
     for info in (
         DatasetInfo(
             name="fashion",
-            description="Fashion-MNIST, a balanced sixth of it, in the repository",
             num_classes=len(fashion.CLASSES),
             image_size=32,
             num_train=10_000,
@@ -249,38 +235,17 @@ DATASETS: dict[str, DatasetInfo] = {
             locate=_locate_fashion,
             classes=fashion.CLASSES,
         ),
-        _cifar(CIFAR10, "CIFAR-10, 10 classes of things and animals"),
-        _cifar(CIFAR100, "CIFAR-100, 100 finer classes"),
-        DatasetInfo(
-            name=IMAGENETTE.name,
-            description="ten easy classes of ImageNet",
-            num_classes=10,
-            image_size=64,
-            num_train=9_469,
-            num_test=3_925,
-            augment=ResizedCrop(),
-            source=IMAGENETTE,
-            locate=IMAGENETTE.locate,
-        ),
-        DatasetInfo(
-            name=IMAGENET.name,
-            description="ImageNet of 2012, 1,000 classes",
-            num_classes=1_000,
-            image_size=224,
-            num_train=1_281_167,
-            num_test=50_000,
-            augment=ResizedCrop(),
-            source=IMAGENET,
-            locate=IMAGENET.locate,
-        ),
-        _drawn("shapes", "drawn shapes, pixel by pixel", DrawnSet(False), MaskAugment()),
-        _drawn("shapes-boxes", "drawn shapes, in boxes", DrawnSet(True), BoxAugment(zoom_out=1.5)),
-        _annotated(CAMVID, "streets, pixel by pixel", 367, 233, 176, MaskAugment()),
-        _annotated(
-            VOC_MASKS, "VOC 2012 and SBD, pixel by pixel", 10_582, 1_449, 512, MaskAugment()
-        ),
+        _cifar(CIFAR10),
+        _cifar(CIFAR100),
+        # source, classes, size, images to train on and to test on, augmentation
+        _info(IMAGENETTE, 10, 64, 9_469, 3_925, ResizedCrop()),
+        _info(IMAGENET, 1_000, 224, 1_281_167, 50_000, ResizedCrop()),
+        _info(DRAWN_MASKS, 5, SIZE, NUM_TRAIN, NUM_TEST, MaskAugment()),
+        _info(DRAWN_BOXES, 4, SIZE, NUM_TRAIN, NUM_TEST, BoxAugment(zoom_out=1.5)),
+        _info(CAMVID, 11, 176, 367, 233, MaskAugment()),
+        _info(VOC_MASKS, 21, 512, 10_582, 1_449, MaskAugment()),
         # Under a microscope all cells are of one size: zoomed out less than in photographs.
-        _annotated(BCCD, "blood cells in boxes", 292, 72, 300, BoxAugment(zoom_out=2.0)),
-        _annotated(VOC_BOXES, "VOC 2007 and 2012, in boxes", 16_551, 4_952, 300, BoxAugment()),
+        _info(BCCD, 3, 300, 292, 72, BoxAugment(zoom_out=2.0)),
+        _info(VOC_BOXES, 20, 300, 16_551, 4_952, BoxAugment()),
     )
 }

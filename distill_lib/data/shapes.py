@@ -145,9 +145,11 @@ class DrawnSet:
     """The pictures as a data set.
 
     Attributes:
+        name: its key in `DATASETS`.
         with_boxes: for detection; for segmentation if not.
     """
 
+    name: str
     with_boxes: bool
 
     def locate(self) -> tuple[bool, str]:
@@ -183,3 +185,7 @@ def _with_boxes(scene: Scene):
     from PIL import Image
 
     return boxes.as_sample(Image.fromarray(scene.image), scene.boxes, {"labels": scene.labels})
+
+
+DRAWN_MASKS = DrawnSet("shapes", with_boxes=False)
+DRAWN_BOXES = DrawnSet("shapes-boxes", with_boxes=True)

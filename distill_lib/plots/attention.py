@@ -52,15 +52,17 @@ def class_means(ax: Axes, means: Tensor, classes: Sequence[str]) -> AxesImage:
     return image
 
 
-def paired_means(ax: Axes, teacher: Tensor, student: Tensor, *, shown: int = 24) -> None:
+def paired_means(ax: Axes, teacher: Tensor, student: Tensor) -> None:
     """Channel means of one image as pairs of bars, sorted by the teacher's; their correlation.
+
+    A bar pair for 24 channels, evenly over the ranks; the correlation is of all.
 
     Args:
         ax: where to draw.
         teacher: (C,).
         student: after its connector, (C,).
-        shown: how many channels, evenly over the ranks; the correlation is of all.
     """
+    shown = 24
     ranks = torch.linspace(0, len(teacher) - 1, shown).round().long()
     picked = teacher.argsort(descending=True)[ranks]
     x = np.arange(shown)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 
-from distill_lib.plots.style import COLOURS, DASHES, LABELS, MARKERS
+from distill_lib.plots.style import COLOURS, LABELS, look
 
 
 def learning_curves(
@@ -21,9 +21,7 @@ def learning_curves(
         ax.plot(
             range(1, len(values) + 1),
             values,
-            color=COLOURS[method],
-            marker=MARKERS[method],
-            linestyle=DASHES[method],
+            **look(method),
             label=LABELS[method],
         )
     if teacher is not None:

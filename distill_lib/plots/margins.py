@@ -10,17 +10,15 @@ from distill_lib.plots.channels import normal_density
 from distill_lib.plots.style import COLOURS
 
 
-def negative_part(
-    ax: Axes, mean: float, sigma: float, margin: float, *, limits: tuple[float, float] = (-5, 5)
-) -> None:
+def negative_part(ax: Axes, mean: float, sigma: float, margin: float) -> None:
     """N(β, γ²) with its negative part shaded, and the mean of that part: the margin.
 
     Args:
         ax: where to draw.
         mean, sigma: β and |γ| of a batch norm's channel.
         margin: of `margin_from_batch_norm`, drawn as a dashed line.
-        limits: range of the x axis, the same in panels that are compared.
     """
+    limits = (-5, 5)  # the same in panels that are compared
     x = np.linspace(*limits, 601)
     density = normal_density(x, mean, sigma)
     ax.plot(x, density, color="black", linewidth=1.2)

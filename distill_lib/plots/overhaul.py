@@ -16,7 +16,7 @@ AUTHORS_SWEEP = {0.0: 28.13, 0.001: 27.72, 0.01: 27.52, 0.1: 28.35, 1.0: 30.22}
 of the OFD author in thread 16 of clovaai/overhaul-distillation."""
 
 
-def overlap(student: Tensor, teacher: Tensor, margin: Tensor | float, bins: int = 60) -> float:
+def overlap(student: Tensor, teacher: Tensor, margin: Tensor | float) -> float:
     """Shared area of two histograms, from 0 (apart) to 1 (the same), after margin ReLU on both.
 
     All that lies at or below the margin is one value: there OFD asks for no particular depth.
@@ -24,11 +24,10 @@ def overlap(student: Tensor, teacher: Tensor, margin: Tensor | float, bins: int 
     Args:
         student, teacher: values of one channel, any shapes.
         margin: of that channel.
-        bins: how many, over the range of both.
     """
     values = [v.detach().float().flatten().clamp_min(float(margin)) for v in (student, teacher)]
     low, high = min(float(v.min()) for v in values), max(float(v.max()) for v in values)
-    shares = [torch.histc(v, bins, low, high) / v.numel() for v in values]
+    shares = [torch.histc(v, 60, low, high) / v.numel() for v in values]
     return float(torch.minimum(*shares).sum())
 
 

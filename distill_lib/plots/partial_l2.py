@@ -13,6 +13,10 @@ REGIONS = ("student low enough", "student too high", "teacher on")
 REGION_LOOKS = (("#999999", "//"), ("#E69F00", ".."), ("#0072B2", ""))
 
 
+HIGHEST = 9.0
+"""Loss at the end of the colour scale, the same in panels that are compared."""
+
+
 def loss_plane(
     ax: Axes,
     teacher: Tensor,
@@ -21,7 +25,6 @@ def loss_plane(
     gradient: Tensor,
     *,
     dead: Tensor | None = None,
-    highest: float = 9.0,
 ) -> QuadMesh:
     """A loss over (teacher, student) with arrows that say where it pushes the student.
 
@@ -32,12 +35,11 @@ def loss_plane(
         loss: (n, n), student by teacher.
         gradient: derivative by the student, (n, n); the arrows point against it.
         dead: where nothing is punished, (n, n) of bool; hatched.
-        highest: loss at the end of the colour scale, the same in panels that are compared.
     Returns:
         what a colour bar needs.
     """
     mesh = ax.pcolormesh(
-        teacher, student, loss, cmap="viridis", vmin=0, vmax=highest, shading="nearest"
+        teacher, student, loss, cmap="viridis", vmin=0, vmax=HIGHEST, shading="nearest"
     )
     if dead is not None:
         corner = ax.contourf(

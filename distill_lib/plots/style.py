@@ -14,47 +14,25 @@ from distill_lib.files import write_atomically
 
 # Okabe and Ito: told apart by the colour-blind. A family shares its colour and differs by marker
 # and dash.
-COLOURS = {
-    "teacher": "#0072B2",
-    "plain": "#999999",
-    **dict.fromkeys(("kd", "gkd", "dkd"), "#E69F00"),
-    "hint": "#CC79A7",
-    "at": "#56B4E9",
-    "rkd": "#000000",
-    **dict.fromkeys(("cd", "cd_gkd", "cd_gkd_edt"), "#009E73"),
-    **dict.fromkeys(("ofd", "ofd_kd"), "#D55E00"),
+LOOKS = {
+    "teacher": ("teacher", "#0072B2", "s", "-"),
+    "plain": ("alone", "#999999", "o", ":"),
+    "kd": ("KD", "#E69F00", "^", "--"),
+    "gkd": ("GKD", "#E69F00", "P", (0, (5, 1))),
+    "dkd": ("DKD", "#E69F00", "X", (0, (2, 1))),
+    "hint": ("FitNets hint", "#CC79A7", "p", "--"),
+    "at": ("AT", "#56B4E9", ">", "-."),
+    "rkd": ("RKD", "#000000", "*", "-"),
+    "cd": ("CD", "#009E73", "v", "-."),
+    "cd_gkd": ("CD + GKD", "#009E73", "<", (0, (3, 1, 1, 1))),
+    "cd_gkd_edt": ("CD + GKD + EDT", "#009E73", "h", (0, (3, 1, 1, 1, 1, 1))),
+    "ofd": ("OFD", "#D55E00", "D", "-"),
+    "ofd_kd": ("OFD + KD", "#D55E00", "d", (0, (8, 2))),
 }
-MARKERS = dict(zip(COLOURS, "so^PXp>*v<hDd", strict=True))
-DASHES = {
-    "teacher": "-",
-    "plain": ":",
-    "kd": "--",
-    "gkd": (0, (5, 1)),
-    "dkd": (0, (2, 1)),
-    "hint": "--",
-    "at": "-.",
-    "rkd": "-",
-    "cd": "-.",
-    "cd_gkd": (0, (3, 1, 1, 1)),
-    "cd_gkd_edt": (0, (3, 1, 1, 1, 1, 1)),
-    "ofd": "-",
-    "ofd_kd": (0, (8, 2)),
-}
-LABELS = {
-    "teacher": "teacher",
-    "plain": "alone",
-    "kd": "KD",
-    "gkd": "GKD",
-    "dkd": "DKD",
-    "hint": "FitNets hint",
-    "at": "AT",
-    "rkd": "RKD",
-    "cd": "CD",
-    "cd_gkd": "CD + GKD",
-    "cd_gkd_edt": "CD + GKD + EDT",
-    "ofd": "OFD",
-    "ofd_kd": "OFD + KD",
-}
+"""Method -> label, colour, marker, dash."""
+LABELS, COLOURS, MARKERS, DASHES = (
+    dict(zip(LOOKS, column, strict=True)) for column in zip(*LOOKS.values(), strict=True)
+)
 VARIANT_LABELS = {
     "ofd_relu": "ReLU on the teacher",
     "ofd_raw": "nothing on the teacher",

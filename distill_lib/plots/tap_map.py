@@ -8,6 +8,9 @@ from matplotlib.axes import Axes
 from distill_lib.plots.style import COLOURS
 from distill_lib.taps import Tap
 
+RELUS, OTHERS = ("ReLU", "ReLU6"), ("SiLU", "GELU", "Hardswish")
+"""Classes drawn as ticks and as crosses."""
+
 
 class Call(NamedTuple):
     """One module's call within a forward: its name, its class, image size / output size."""
@@ -17,26 +20,18 @@ class Call(NamedTuple):
     stride: float
 
 
-def tap_map(
-    ax: Axes,
-    calls: Sequence[Call],
-    taps: Sequence[Tap] = (),
-    *,
-    relus: Sequence[str] = ("ReLU", "ReLU6"),
-    others: Sequence[str] = ("SiLU", "GELU", "Hardswish"),
-) -> None:
+def tap_map(ax: Axes, calls: Sequence[Call], taps: Sequence[Tap] = ()) -> None:
     """One network from left to right; pins are taps, with their number of channels.
 
     Args:
         ax: where to draw.
         calls: every module's call in order, spatial outputs only.
         taps: what is read, with channels and stride; of several calls the last counts.
-        relus, others: classes drawn as ticks and as crosses.
     """
     depth = [100 * (i + 1) / len(calls) for i in range(len(calls))]
     strides = [call.stride for call in calls]
     ax.step(depth, strides, where="post", color="#bbbbbb", linewidth=4, solid_capstyle="butt")
-    for kinds, marker, label in ((relus, "|", "ReLU"), (others, "x", "other activation")):
+    for kinds, marker, label in ((RELUS, "|", "ReLU"), (OTHERS, "x", "other activation")):
         at = [i for i, call in enumerate(calls) if call.kind in kinds]
         ax.plot(
             [depth[i] for i in at],

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import TwoSlopeNorm
 from torch import Tensor
 
-from distill_lib.plots.style import COLOURS, DASHES, LABELS, MARKERS
+from distill_lib.plots.style import COLOURS, DASHES, LABELS, look
 
 
 class ReluSite(NamedTuple):
@@ -104,9 +104,7 @@ def shares_by_stage(ax: Axes, shares: Mapping[str, Sequence[float]]) -> None:
         ax.plot(
             range(1, len(values) + 1),
             [100 * value for value in values],
-            color=COLOURS[network],
-            marker=MARKERS[network],
-            linestyle=DASHES[network],
+            **look(network),
             markersize=8,
             label=LABELS[network],
         )

@@ -4,7 +4,8 @@ from dataclasses import fields, replace
 
 from distill_lib.data.augment import CIFAR_AUGMENT, CIFAR_MMRAZOR_AUGMENT
 from distill_lib.recipes.fashion import SMOKE_TEACHER
-from distill_lib.recipes.recipe import CE, KD, OFD, Optim, Published, Recipe, TermSpec
+from distill_lib.recipes.methods import METHODS
+from distill_lib.recipes.recipe import Optim, Published, Recipe, TermSpec
 
 OFD_PAPER = "Heo et al., A Comprehensive Overhaul of Feature Distillation, ICCV 2019"
 MMRAZOR = "MMRazor's OFD page"
@@ -33,8 +34,6 @@ AUTHORS = Recipe(
     epochs=200,
     note="CIFAR-10 with the settings of the OFD authors' CIFAR-100 code",
 )
-WITH_OFD = (CE(), OFD(weight=1e-3))
-WITH_KD = (CE(weight=0.1), KD(weight=0.9, temperature=4.0))
 LAPTOP_OPTIM = Optim(lr=0.2, weight_decay=5e-4, schedule="one_cycle", peak_at=0.25)
 
 
@@ -103,7 +102,7 @@ def _cifar10() -> dict[str, dict[str, Recipe]]:
         name="ofd-cifar10-wrn28_4-wrn16_2",
         teacher=teacher.name,
         teacher_mode="train",
-        terms=WITH_OFD,
+        terms=METHODS["ofd"],
         paper=f"seed 1; {OFD_PAPER}",
         published=(*DISTILLED, *STUDENT, *TEACHER),
     )
@@ -111,7 +110,7 @@ def _cifar10() -> dict[str, dict[str, Recipe]]:
         AUTHORS,
         name="kd-cifar10-wrn28_4-wrn16_2",
         teacher=teacher.name,
-        terms=WITH_KD,
+        terms=METHODS["kd"],
         paper="Hinton et al., Distilling the Knowledge in a Neural Network, 2015",
         note="weights and temperature as RepDistiller has them; not published for this pair",
         published=(*STUDENT, *TEACHER),

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 
 from distill_lib.models.pyramidnet import BASIC_TAPS, BOTTLENECK_TAPS
-from distill_lib.recipes.cifar import AUTHORS, OFD_PAPER, WITH_OFD, accuracy, budgets
-from distill_lib.recipes.recipe import CD, CE, GKD, KD, OFD, Optim, Published, Recipe, TermSpec
-from distill_lib.schedules import Decay
+from distill_lib.recipes.cifar import AUTHORS, OFD_PAPER, accuracy, budgets
+from distill_lib.recipes.methods import METHODS
+from distill_lib.recipes.recipe import CE, OFD, Optim, Published, Recipe, TermSpec
 
 AUTHORS_README = "OFD authors' README"
 CD_README = "CD authors' README"
@@ -23,7 +23,7 @@ class Setting:
     student: str
     alone: float
     distilled: float
-    terms: tuple[TermSpec, ...] = WITH_OFD
+    terms: tuple[TermSpec, ...] = METHODS["ofd"]
 
 
 def _names(taps) -> tuple[str, ...]:
@@ -121,26 +121,13 @@ def _ofd() -> dict[str, dict[str, Recipe]]:
     return recipes
 
 
-LRDV2 = Decay("cifar", "lrdv2")
-CD_ROWS: dict[str, tuple[tuple[TermSpec, ...], tuple[float, float], str]] = {
-    "kd": (
-        (CE(weight=0.1), KD(weight=0.9, temperature=4.0)),
-        (20.36, 4.94),
-        "T and rate of KD are not published; as RepDistiller has them",
-    ),
-    "cd": ((CE(), CD()), (20.08, 4.78), ""),
-    "cd_gkd": ((CE(), GKD(weight=0.1), CD()), (19.49, 4.85), ""),
-    "cd_gkd_edt": (
-        (
-            CE(decay=LRDV2),
-            GKD(weight=0.1, decay=LRDV2),
-            CD(decay=Decay("cifar", "lrdv2", factor=0.9)),
-        ),
-        (18.63, 4.29),
-        "",
-    ),
+CD_ROWS: dict[str, tuple[tuple[float, float], str]] = {
+    "kd": ((20.36, 4.94), "T and rate of KD are not published; as RepDistiller has them"),
+    "cd": ((20.08, 4.78), ""),
+    "cd_gkd": ((19.49, 4.85), ""),
+    "cd_gkd_edt": ((18.63, 4.29), ""),
 }
-"""Method -> terms, published top-1 and top-5 error, note."""
+"""Method -> published top-1 and top-5 error, note; the terms are those of `METHODS`."""
 
 
 def _cd() -> dict[str, dict[str, Recipe]]:
@@ -172,7 +159,7 @@ def _cd() -> dict[str, dict[str, Recipe]]:
             student=student.student,
             teacher=teacher.name,
             teacher_mode="train",
-            terms=terms,
+            terms=METHODS[method],
             note=note,
             published=(
                 published("row", errors),
@@ -180,7 +167,7 @@ def _cd() -> dict[str, dict[str, Recipe]]:
                 published("teacher", alone["resnet152"]),
             ),
         )
-        for method, (terms, errors, note) in CD_ROWS.items()
+        for method, (errors, note) in CD_ROWS.items()
     ]
     return {
         teacher.name: budgets(teacher, TEACHER_EPOCHS),

@@ -6,9 +6,8 @@ differ in their terms alone.
 
 from dataclasses import replace
 
-from distill_lib.recipes.cifar import AUTHORS, WITH_KD, WITH_OFD, budgets
-from distill_lib.recipes.recipe import AT, CD, CE, DKD, GKD, KD, RKD, Hint, TermSpec
-from distill_lib.schedules import Decay
+from distill_lib.recipes.cifar import AUTHORS, budgets
+from distill_lib.recipes.methods import METHODS
 
 EPOCHS = 8
 TEACHER = "plain-cifar10-wrn16_2"
@@ -19,25 +18,6 @@ PLAIN = replace(
     paper="no paper: the small pair of this project",
     note="CIFAR-10 with the settings of the OFD authors' CIFAR-100 code",
 )
-LRDV2 = Decay("cifar", "lrdv2")
-METHODS: dict[str, tuple[TermSpec, ...]] = {
-    "kd": WITH_KD,
-    "dkd": (CE(), DKD()),
-    "hint": (CE(), Hint()),
-    "at": (CE(), AT()),
-    "rkd": (CE(), RKD()),
-    "cd": (CE(), CD()),
-    "cd_gkd": (CE(), GKD(weight=0.1), CD()),
-    "cd_gkd_edt": (
-        CE(decay=LRDV2),
-        GKD(weight=0.1, decay=LRDV2),
-        CD(decay=Decay("cifar", "lrdv2", factor=0.9)),
-    ),
-    "ofd": WITH_OFD,
-    "ofd_kd": (*WITH_OFD, KD(weight=0.9, temperature=4.0)),
-}
-"""Method -> its terms; the recipe is called <method>-cifar10-wrn16_2-wrn10_1."""
-
 RECIPES = {
     recipe.name: budgets(recipe, EPOCHS)
     for recipe in (

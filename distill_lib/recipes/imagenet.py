@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from distill_lib.data.image_folders import ResizedCrop
 from distill_lib.recipes.cifar import OFD_PAPER, accuracy, smoke_of
+from distill_lib.recipes.methods import METHODS
 from distill_lib.recipes.recipe import (
     AT,
     CD,
@@ -84,7 +85,7 @@ ROWS: dict[str, tuple[tuple[TermSpec, ...], tuple[Published, ...], str]] = {
         "the weight of AT is not in the seed; 1000 as RepDistiller has it",
     ),
     f"{PAIR}.kd.ce": (
-        (CE(weight=0.1), KD(weight=0.9, temperature=4.0)),
+        METHODS["kd"],
         (published("row", 29.50, 9.52, "KD"),),
         f"{KD_NOT_PUBLISHED}; 0.1 CE + 0.9 KD at T = 4 as RepDistiller has them",
     ),
@@ -124,16 +125,8 @@ def budgets(paper: Recipe, laptop_epochs: int, laptop_teacher: str | None = None
         paper,
         epochs=laptop_epochs,
         teacher=laptop_teacher,
-        note="; ".join(
-            filter(
-                None,
-                (
-                    f"Imagenette, 10 classes, 64 pixels, {laptop_epochs} epochs",
-                    "one-cycle learning rate to 0.1",
-                    paper.note,
-                ),
-            )
-        ),
+        note=f"Imagenette, 10 classes, 64 pixels, {laptop_epochs} epochs; "
+        "one-cycle learning rate to 0.1" + (f"; {paper.note}" if paper.note else ""),
         **IMAGENETTE,
     )
     return {"smoke": smoke_of(paper), "laptop": laptop, "paper": paper}

@@ -1,0 +1,23 @@
+"""Every method's terms, with the weights that all CIFAR recipes share."""
+
+from distill_lib.recipes.recipe import AT, CD, CE, DKD, GKD, KD, OFD, RKD, Hint, TermSpec
+from distill_lib.schedules import Decay
+
+LRDV2 = Decay("cifar", "lrdv2")
+METHODS: dict[str, tuple[TermSpec, ...]] = {
+    "kd": (CE(weight=0.1), KD(weight=0.9, temperature=4.0)),
+    "dkd": (CE(), DKD()),
+    "hint": (CE(), Hint()),
+    "at": (CE(), AT()),
+    "rkd": (CE(), RKD()),
+    "cd": (CE(), CD()),
+    "cd_gkd": (CE(), GKD(weight=0.1), CD()),
+    "cd_gkd_edt": (
+        CE(decay=LRDV2),
+        GKD(weight=0.1, decay=LRDV2),
+        CD(decay=Decay("cifar", "lrdv2", factor=0.9)),
+    ),
+    "ofd": (CE(), OFD(weight=1e-3)),
+    "ofd_kd": (CE(), OFD(weight=1e-3), KD(weight=0.9, temperature=4.0)),
+}
+"""Method -> its terms; a recipe's name begins with the method: ofd-cifar10-wrn16_2-wrn10_1."""
