@@ -103,12 +103,13 @@ def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float]) -> No
     ax.annotate("", end, start, arrowprops={"arrowstyle": "->", "lw": 1.4})
 
 
-def weight_sweep(ax: Axes, errors: Mapping[float, float]) -> None:
-    """Published top-1 error over the factor on the weight; factor 0 is the student alone.
+def weight_sweep(ax: Axes, errors: Mapping[float, float], *, published: bool) -> None:
+    """Top-1 error over the factor on OFD's weight; factor 0 is the student alone.
 
     Args:
         ax: where to draw.
         errors: factor -> error (%), such as `AUTHORS_SWEEP`.
+        published: drawn hollow; filled if the runs are ours.
     """
     alone = errors[0.0]
     factors = sorted(factor for factor in errors if factor > 0)
@@ -119,7 +120,7 @@ def weight_sweep(ax: Axes, errors: Mapping[float, float]) -> None:
         [errors[factor] for factor in factors],
         color=COLOURS["ofd"],
         marker="D",
-        markerfacecolor="white",
+        markerfacecolor="white" if published else None,
         markersize=7,
     )
     for factor in factors:

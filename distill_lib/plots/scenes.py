@@ -23,8 +23,10 @@ CLASS_COLOURS = (
 """Okabe and Ito's, then Tol's; further classes begin again, and names stand beside the colours."""
 LEGEND_COLUMNS = 6
 GROUND_COLOUR = "#D9D9D9"
-LEAST_NAMED = 12
+LEAST_NAMED = 30
 """Pixels from which a region bears its class's name."""
+LEAST_SCORE = 0.3
+"""Score from which a box bears its class's name; thin outlines below."""
 
 
 def class_colour(k: int) -> str:
@@ -78,6 +80,8 @@ def show_mask(ax: Axes, mask: Tensor, classes: Sequence[str], *, ground: str | N
 def show_boxes(ax: Axes, found: Mapping[str, Tensor], classes: Sequence[str]) -> None:
     """Boxes on a picture, each with its class and, if it has one, its score in per cent.
 
+    A label stands above its box, or below it where another one has that place.
+
     Args:
         ax: where to draw.
         found: boxes (M, 4), x1 y1 x2 y2 in pixels, labels (M,) in 1..K and perhaps scores (M,).
@@ -85,12 +89,21 @@ def show_boxes(ax: Axes, found: Mapping[str, Tensor], classes: Sequence[str]) ->
     """
     scores = found["scores"].tolist() if "scores" in found else [None] * len(found["boxes"])
     boxes, labels = found["boxes"].tolist(), found["labels"].tolist()
+    taken: list[tuple[float, float]] = []
     for (x1, y1, x2, y2), label, score in zip(boxes, labels, scores, strict=True):
         colour = class_colour(label - 1)
-        outline = {"edgecolor": colour, "facecolor": "none", "linewidth": 2}
+        faint = score is not None and score < LEAST_SCORE
+        outline = {"edgecolor": colour, "facecolor": "none", "linewidth": 0.8 if faint else 2}
         ax.add_patch(Rectangle((x1 - 0.5, y1 - 0.5), x2 - x1, y2 - y1, **outline))
+        if faint:
+            continue
         said = classes[label - 1][:3] + ("" if score is None else f" {100 * score:.0f}")
-        _label(ax, x1, max(y1 - 1, 5), said, ha="left", va="bottom")
+        width, height = ax.dataLim.size  # of the picture
+        at, va = (x1, max(y1 - 1, 5)), "bottom"
+        if any(abs(at[0] - x) < width / 4 and abs(at[1] - y) < height / 12 for x, y in taken):
+            at, va = (x1, y2), "top"
+        taken.append(at)
+        _label(ax, *at, said, ha="left", va=va)
 
 
 def prediction_grid(

@@ -1,4 +1,4 @@
-"""CIFAR-10: seed 1's pair, and the settings that all CIFAR recipes share."""
+"""CIFAR-10: the pair of MMRazor's OFD page, and the settings that all CIFAR recipes share."""
 
 from dataclasses import fields, replace
 
@@ -91,11 +91,14 @@ def _cifar10() -> dict[str, dict[str, Recipe]]:
         AUTHORS,
         name="plain-cifar10-wrn28_4",
         student="wrn_28_4",
-        paper="seed 1, vanilla WRN28-4",
+        paper=f"{MMRAZOR}, vanilla WRN28-4",
         published=TEACHER,
     )
     plain = replace(
-        AUTHORS, name="plain-cifar10-wrn16_2", paper="seed 1, vanilla WRN16-2", published=STUDENT
+        AUTHORS,
+        name="plain-cifar10-wrn16_2",
+        paper=f"{MMRAZOR}, vanilla WRN16-2",
+        published=STUDENT,
     )
     ofd = replace(
         AUTHORS,
@@ -103,7 +106,7 @@ def _cifar10() -> dict[str, dict[str, Recipe]]:
         teacher=teacher.name,
         teacher_mode="train",
         terms=METHODS["ofd"],
-        paper=f"seed 1; {OFD_PAPER}",
+        paper=f"{MMRAZOR}; {OFD_PAPER}",
         published=(*DISTILLED, *STUDENT, *TEACHER),
     )
     kd = replace(

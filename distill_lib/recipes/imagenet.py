@@ -1,7 +1,8 @@
-"""ImageNet: seed 2's table, and OFD's two pairs. At `laptop` the same rows run on Imagenette.
+"""ImageNet: Channel Distillation's table, the suite `seed2`, and OFD's two pairs.
 
-The rows of seed 2 are called what the seed calls them: "ce", "cd", "kd" and "kdv2" (guided KD) are
-the terms, lrdv1 and lrdv2 the early decay of their weights.
+At `laptop` the same rows run on Imagenette. The table's rows are called what its authors' earlier
+page calls them: "ce", "cd", "kd" and "kdv2" (guided KD) are the terms, lrdv1 and lrdv2 the early
+decay of their weights.
 """
 
 from dataclasses import replace
@@ -25,7 +26,7 @@ from distill_lib.recipes.recipe import (
 )
 from distill_lib.schedules import Decay
 
-SEED2 = "seed 2; Zhou et al., Channel Distillation, 2020"
+CD_PAPER = "Zhou et al., Channel Distillation, 2020, and its authors' earlier page"
 CD_README = "CD authors' README"
 LRDV2 = Decay("imagenet", "lrdv2")
 FADING = Decay("imagenet", "lrdv2", factor=0.9)
@@ -47,7 +48,7 @@ CD_SETTINGS = Recipe(
     batch_size=256,
     epochs=100,
     teacher_mode="train",
-    paper=SEED2,
+    paper=CD_PAPER,
 )
 TEACHER_EPOCHS, STUDENT_EPOCHS = 25, 8
 IMAGENETTE = {
@@ -82,7 +83,7 @@ ROWS: dict[str, tuple[tuple[TermSpec, ...], tuple[Published, ...], str]] = {
     "ResNet18.at": (
         (CE(), AT()),
         (published("row", 29.30, 10.00, "attention-transfer"),),
-        "the weight of AT is not in the seed; 1000 as RepDistiller has it",
+        "the weight of AT is not on the CD authors' earlier page; 1000 as RepDistiller has it",
     ),
     f"{PAIR}.kd.ce": (
         METHODS["kd"],
@@ -99,7 +100,7 @@ ROWS: dict[str, tuple[tuple[TermSpec, ...], tuple[Published, ...], str]] = {
     f"{PAIR}.cd.kd.lrdv2": (
         _terms(LRDV2, FADING, KD(weight=1.0, temperature=1.0, decay=LRDV2)),
         (published("row", 27.99, 9.31, "Ours"),),
-        f"{KD_NOT_PUBLISHED}; 1 and 1 as the seed's KDLossv2 has them",
+        f"{KD_NOT_PUBLISHED}; 1 and 1 as KDLossv2 on the CD authors' earlier page has them",
     ),
     f"{PAIR}.cd.kdv2.lrdv2": (
         _terms(LRDV2, FADING, GKD(weight=1.0, temperature=1.0, decay=LRDV2)),
@@ -151,7 +152,7 @@ def _seed2() -> dict[str, dict[str, Recipe]]:
         name="ResNet18-B",
         teacher_mode="eval",
         published=(STUDENT_ALONE,),
-        note="the seed quotes this number from fb.resnet.torch",
+        note="the CD authors' earlier page quotes this number from fb.resnet.torch",
     )
     recipes = {
         teacher.name: budgets(teacher, TEACHER_EPOCHS),
@@ -211,4 +212,4 @@ def _ofd() -> dict[str, dict[str, Recipe]]:
 
 RECIPES = _seed2() | _ofd()
 SEED2_ROWS = ("ResNet18-B", *(name for name in ROWS if "-imagenet-" not in name))
-"""The eight rows of seed 2's table, in its order."""
+"""The eight rows of that table, in its order."""

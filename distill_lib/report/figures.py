@@ -180,13 +180,17 @@ def _curves(groups: Sequence[Group], x_of: Callable, *, gain: bool, xlabel: str,
         label = plots.label_of(group[0].name)
         ax.plot(x_of(runs[0]), means, markersize=5, label=label, **plots.look(method))
     if gain:
-        # Early epochs may be tens of points behind, where cross entropy joins later.
-        late = [y for line in ax.lines for y in line.get_ydata()[len(plain[0].epochs) // 2 :]]
+        # The first half is noise, tens of points wide where cross entropy joins later.
+        epochs = plain[0].epochs
+        middle = max(len(epochs) // 2, 1)
+        late = [y for line in ax.lines for y in line.get_ydata()[middle - 1 :]]
         ax.set_ylim(min(0, *late) - 1, max(0, *late) + 1)
+        ax.set_xlim(epochs[middle - 1]["epoch"] - 0.1, epochs[-1]["epoch"] + 0.1)
         ax.axhline(0, label=plots.LABELS["plain"], **(plots.look("plain") | {"marker": ""}))
         ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set(xlabel=xlabel, ylabel=ylabel.format(metric=task.metrics[task.metric]))
-    figure.legend(loc="outside right center")
+    best_first = sorted(ax.lines, key=lambda line: line.get_ydata()[-1], reverse=True)
+    figure.legend(handles=best_first, loc="outside right center")
     return figure, ax
 
 
@@ -285,8 +289,8 @@ GAIN_FIGURE = Figure(
     "gain",
     "A line for each method: how far it is above the plain student after each epoch.",
     "The gain while the budget is spent, mean over seeds. Epochs before the last are on the way "
-    "of one learning-rate schedule, not runs of so many epochs. The axis is made for the second "
-    "half: a line that is further away earlier leaves it.",
+    "of one learning-rate schedule, not runs of so many epochs. The axis begins in the middle of "
+    "the run.",
     gain_curves,
 )
 COST_FIGURE = Figure(

@@ -136,8 +136,11 @@ def notes_text(records: Sequence[RunRecord]) -> str:
     names: dict[str, list[str]] = {}
     for record in records:
         name = f"{record.name} at {record.recipe['budget']}" if with_budget else record.name
-        if name not in names.setdefault(record.recipe["note"], []):
-            names[record.recipe["note"]].append(name)
+        note = record.recipe["note"]
+        if record.name in RECIPES:  # as it is worded now
+            note = RECIPES[record.name][record.recipe["budget"]].note
+        if name not in names.setdefault(note, []):
+            names[note].append(name)
     if len(names) == 1:
         note = next(iter(names))
         return f"What differs from the paper: {note}." if note else ""

@@ -65,7 +65,8 @@ TABLES = tuple(
             "small-pair",
             "CIFAR-10, the small pair",
             "Every method once, WRN-16-2 to WRN-10-1, a pair that no paper has: all rows share "
-            "teacher, optimiser and epochs and differ in their terms alone.",
+            "teacher, optimiser and epochs and differ in their terms, and in the machines that the "
+            "last columns name.",
             (SMALL_TEACHER,),
             seeds=3,
             figures=(DOT_FIGURE, GAIN_FIGURE, COST_FIGURE, CKA_FIGURE),
@@ -99,7 +100,8 @@ TABLES = tuple(
             "scarce-labels",
             "Scarce labels",
             "The small pair's student on all, a tenth and a hundredth of CIFAR-10's training "
-            "images, in as many steps; its teacher saw them all.",
+            "images, with their labels, in as many steps; the rest is not shown at all. Its teacher "
+            "saw everything.",
             figures=(LABEL_FIGURE,),
         ),
         Table(
