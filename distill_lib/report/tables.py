@@ -100,8 +100,8 @@ TABLES = tuple(
             "scarce-labels",
             "Scarce labels",
             "The small pair's student on all, a tenth and a hundredth of CIFAR-10's training "
-            "images, with their labels, in as many steps; the rest is not shown at all. Its teacher "
-            "saw everything.",
+            "images, with their labels, in as many steps; the rest is not shown at all. Its "
+            "teacher saw everything.",
             figures=(LABEL_FIGURE,),
         ),
         Table(
