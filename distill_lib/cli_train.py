@@ -26,6 +26,8 @@ def run_train(known: argparse.Namespace, rest: list[str]) -> int:
     given = list(itertools.takewhile(lambda word: not word.startswith("-"), rest))
     fields = rest[len(given) :]
     if known.help or not given and known.terms is None:
+        if fields and not known.help:
+            raise DistillError(f"{fields[0]} comes before any recipe; name the recipe first.")
         known.parser.epilog = _epilog(given, known.budget)
         known.parser.print_help()
         return 0 if known.help else 2
@@ -99,11 +101,14 @@ def _own_pair(known: argparse.Namespace, names: list[str], fields: list[str]) ->
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     for option in OWN_PAIR:
         parser.add_argument(option)
+    parser.add_argument("--image-size", "--image_size", type=int)
     named, others = parser.parse_known_args(fields)
     missing = [option for option in OWN_PAIR if getattr(named, option[2:]) is None]
     if missing:
         raise DistillError(f"--terms {known.terms} needs {', '.join(missing)} beside it.")
-    recipe = own_pair(named.teacher, named.student, named.data, known.terms, known.budget)
+    recipe = own_pair(
+        named.teacher, named.student, named.data, known.terms, known.budget, named.image_size
+    )
     return _overridden(recipe, others)
 
 

@@ -48,11 +48,28 @@ def count_classes(model: nn.Module, image_size: int) -> int:
     """K of a network's logits, (N, K) or (N, K, H, W), by one dry forward in evaluation mode.
 
     A detector's output says it as `num_classes`. The network is left in the mode it was in.
+
+    Raises:
+        DistillError: the network refuses such images, or gives neither of the two.
     """
     like = next(model.parameters())
-    with evaluation_mode(model):
-        output = model(torch.zeros(2, 3, image_size, image_size, device=like.device))
-    return output.shape[1] if isinstance(output, Tensor) else output.num_classes
+    images = torch.zeros(2, 3, image_size, image_size, device=like.device, dtype=like.dtype)
+    try:
+        with evaluation_mode(model):
+            output = model(images)
+    except (RuntimeError, ValueError, AssertionError) as error:
+        raise DistillError(
+            f"{type(model).__name__} fails on two images of {image_size} pixels: {error}\n"
+            "  If they are too small for it, say image_size=..."
+        ) from error
+    classes = output.shape[1] if isinstance(output, Tensor) else getattr(output, "num_classes", 0)
+    if not classes:
+        raise DistillError(
+            f"{type(model).__name__} gives a {type(output).__name__}; expected logits (N, K), "
+            "(N, K, H, W), or an output that says its num_classes.\n"
+            "  Wrap it in a module that gives the logits alone."
+        )
+    return classes
 
 
 class Distiller(nn.Module):
@@ -69,7 +86,8 @@ class Distiller(nn.Module):
             (OFD's and CD's authors). Neither moves them.
         image_size: height and width in pixels, for one dry forward that pairs the features.
     Raises:
-        DistillError: no terms, a name twice, a term without its teacher, or class counts differ.
+        DistillError: no terms, a name twice, a term without its teacher, class counts that differ,
+            or a student with nothing to train.
         FeatureError: taps that do not pair up.
 
     Explained in notebooks/06_overhaul.ipynb.
@@ -88,6 +106,8 @@ class Distiller(nn.Module):
         names = [term.name for term in terms]
         if not terms or len(set(names)) != len(names):
             raise DistillError(f"terms are {names}: expected at least one, each name once.")
+        if taken := {"sum", "images"} & set(names):
+            raise DistillError(f"a term is named {taken.pop()!r}, which `fit` counts beside them.")
         if teacher_mode not in ("eval", "train"):
             raise DistillError(f"teacher_mode is {teacher_mode!r}; expected 'eval' or 'train'.")
         needing = [term.name for term in terms if term.needs_teacher]
@@ -95,6 +115,7 @@ class Distiller(nn.Module):
             raise DistillError(f"the terms {', '.join(needing)} need a teacher, and none is given.")
         self.teacher_mode = teacher_mode
         self.student = unwrap(student)
+        self._check_student(teacher)
         # Outside the module tree: it is neither trained, nor saved, nor broadcast by DDP.
         object.__setattr__(self, "_teacher", unwrap(teacher) if needing else None)
         self._check_logits(image_size)
@@ -115,6 +136,23 @@ class Distiller(nn.Module):
     def teacher(self) -> nn.Module | None:
         """The frozen teacher, None where no term needs one."""
         return self._teacher
+
+    def _check_student(self, teacher: nn.Module | None) -> None:
+        if teacher is not None and unwrap(teacher) is self.student:
+            raise DistillError(
+                "teacher and student are one object, which cannot be frozen and trained.\n"
+                "  Give a copy: copy.deepcopy(teacher)."
+            )
+        if not any(p.requires_grad for p in self.student.parameters()):
+            raise DistillError(
+                f"student {type(self.student).__name__} has no parameter that requires a gradient; "
+                "a network that was a teacher is left frozen.\n"
+                "  Say student.requires_grad_(True)."
+            )
+        for module in self.student.modules():
+            # As `_freeze_teacher` leaves those of a network that was a teacher before.
+            if isinstance(module, BATCH_NORMS) and module.running_mean is not None:
+                module.track_running_stats = True
 
     def _freeze_teacher(self) -> None:
         self._teacher.requires_grad_(False)
@@ -141,8 +179,11 @@ class Distiller(nn.Module):
         """Set the mode of student and connectors; the teacher's follows `teacher_mode`."""
         super().train(mode)
         if self._teacher is not None:
-            self._teacher.train(mode and self.teacher_mode == "train")
+            self._teacher.train(self._teacher_trains())
         return self
+
+    def _teacher_trains(self) -> bool:
+        return self.training and self.teacher_mode == "train"
 
     def _apply(self, fn, recurse=True):
         if self._teacher is not None:
@@ -183,6 +224,9 @@ class Distiller(nn.Module):
         """Logits and taps of the teacher, once, without a graph; None without a teacher."""
         if self._teacher is None:
             return None
+        # Another Distiller may share this teacher and want it otherwise.
+        if self._teacher.training != (mode := self._teacher_trains()):
+            self._teacher.train(mode)
         self._read_teacher.clear()
         logits = self._teacher(images)
         return Outputs(logits, self._read_teacher.take())

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import json
+import math
 import os
 import shutil
 import uuid
@@ -54,8 +55,21 @@ def remove_temporaries(folder: Path) -> None:
 
 def write_json(path: Path, data: object) -> None:
     """Write indented JSON atomically."""
-    text = json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    text = as_json(data, indent=1) + "\n"
     write_atomically(path, lambda handle: handle.write(text.encode()))
+
+
+def as_json(data: object, indent: int | None = None) -> str:
+    """JSON with null for what it has no number for: NaN and the infinities."""
+    return json.dumps(_finite(data), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def _finite(value):
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write_error(path: Path, error: OSError) -> DistillError:

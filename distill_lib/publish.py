@@ -6,8 +6,10 @@ from pathlib import Path
 from distill_lib import paths
 from distill_lib.errors import DistillError
 from distill_lib.files import write_atomically
+from distill_lib.recipes import recipe_from_dict
 from distill_lib.records import RunRecord
 from distill_lib.similarity import FILE as CKA_FILE
+from distill_lib.training.run_folder import default_folder
 
 
 def publish(record: RunRecord, folder: Path | None = None, *, weights: bool = False) -> RunRecord:
@@ -15,17 +17,20 @@ def publish(record: RunRecord, folder: Path | None = None, *, weights: bool = Fa
 
     Args:
         record: a finished run.
-        folder: where to; the same place below `results/` if not given.
+        folder: where to; the recipe's own place below `results/` if not given.
         weights: also the last epoch's weights, in half precision.
     Returns:
         the record in its new place.
     Raises:
-        DistillError: the run is not finished, or the folder cannot be written.
+        DistillError: the run is not finished or published already, or the folder cannot be written.
     """
     if record.status != "finished":
         raise DistillError(f"{record.path} is {record.status}; only finished runs are published.")
     if folder is None:
-        folder = paths.results_dir() / record.path.resolve().relative_to(paths.runs_dir())
+        own = default_folder(recipe_from_dict(record.recipe)).relative_to(paths.runs_dir())
+        folder = paths.results_dir() / own
+    if folder.resolve() == record.path.resolve():
+        raise DistillError(f"{record.path} is published already.")
     published = replace(record, path=folder, weights={}, distiller=None)
     if weights:
         state = record.load_weights("last")

@@ -19,7 +19,7 @@ from torch import Tensor
 from distill_lib import paths
 from distill_lib.distiller import Distiller
 from distill_lib.errors import CheckpointError, DistillError
-from distill_lib.files import sha256_of, write_atomically, write_json
+from distill_lib.files import as_json, sha256_of, write_atomically, write_json
 from distill_lib.tasks import TASKS, Task
 
 SAVED = ("status", "reason", "recipe", "summary", "weights", "environment", "identity")
@@ -84,7 +84,7 @@ class RunRecord:
 
     def save(self) -> None:
         """Write run.json and metrics.jsonl, each whole or not at all."""
-        lines = "".join(json.dumps(epoch) + "\n" for epoch in self.epochs)
+        lines = "".join(as_json(epoch) + "\n" for epoch in self.epochs)
         write_atomically(self.path / "metrics.jsonl", lambda handle: handle.write(lines.encode()))
         data = {name: getattr(self, name) for name in SAVED}
         if self.epochs and self.status == "finished":
@@ -95,7 +95,8 @@ class RunRecord:
         """Write `<name>.safetensors` and remember its digest."""
         from safetensors.torch import save
 
-        plain = {key: value.detach().cpu().contiguous() for key, value in state.items()}
+        # Cloned: a module under two names has one storage, which safetensors refuses.
+        plain = {key: value.detach().cpu().contiguous().clone() for key, value in state.items()}
         path = self.path / f"{name}.safetensors"
         write_atomically(path, lambda handle: handle.write(save(plain)))
         self.weights[path.name] = sha256_of(path)
@@ -138,12 +139,17 @@ def load_record(path: Path) -> RunRecord:
     try:
         data = json.loads(file.read_text(encoding="utf-8"))
         lines = (path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-        return RunRecord(
+        record = RunRecord(
             path=path,
             epochs=[json.loads(line) for line in lines],
             **{name: data[name] for name in SAVED},
         )
-    except (OSError, ValueError, KeyError) as error:
+        _ = [record.recipe[name] for name in ("name", "budget", "seed", "terms", "teacher")]
+        if record.status == "finished":
+            _ = [record.summary[name] for name in ("parameters", "multiply_adds", "train_images")]
+            _ = record.last, record.best
+        return record
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise DistillError(
             f"{path} holds a damaged record: {type(error).__name__} {error}.\n"
             "  Train it anew with --fresh."
@@ -160,16 +166,18 @@ def find_records(*roots: Path) -> list[RunRecord]:
 def finished_run(recipe: str) -> RunRecord | None:
     """A finished run of this recipe that has weights, of the largest budget that was run.
 
-    Of this machine first, then a shipped one.
+    Of this machine first, then a shipped one. One whose recipe was changed on the command line has
+    a folder of its own name and does not count: name it by that folder.
     """
-    candidates = []
-    for root in (paths.runs_dir(), paths.results_dir()):
-        for file in sorted((root / recipe).glob("*/*/run.json")):
+    roots = (paths.runs_dir(), paths.results_dir())
+    for folder in (
+        root / recipe / budget for budget in ("paper", "laptop", "smoke") for root in roots
+    ):
+        for file in sorted(folder.glob("*/run.json")):
             record = load_record(file.parent)
             if record.status == "finished" and "last.safetensors" in record.weights:
-                candidates.append(record)
-    order = ("paper", "laptop", "smoke")
-    return min(candidates, key=lambda r: order.index(r.recipe["budget"]), default=None)
+                return record
+    return None
 
 
 @cache

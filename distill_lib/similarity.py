@@ -18,7 +18,7 @@ from distill_lib.files import write_json
 from distill_lib.modes import evaluation_mode
 from distill_lib.number_formats import as_float64
 from distill_lib.recipes import recipe_from_dict
-from distill_lib.records import RunRecord, finished_run
+from distill_lib.records import RunRecord
 from distill_lib.tables import markdown_table
 from distill_lib.taps import Tap, find_taps, reading
 
@@ -89,24 +89,31 @@ def compare_runs(run: RunRecord, teacher: str | None = None, device: str = "auto
 
     Args:
         run: finished, with weights.
-        teacher: a recipe with a finished run; the run's own teacher if not given.
+        teacher: a recipe with a finished run, or a run's folder; the run's own if not given.
         device: as `fit` has it.
     Raises:
-        DistillError: there is no such teacher.
+        DistillError: there is no such teacher, or the run's own has other weights now.
     """
-    from distill_lib.training.build import load_recipe_data, load_student
+    from distill_lib.training.build import (
+        check_teacher,
+        load_recipe_data,
+        load_student,
+        trained_network,
+    )
     from distill_lib.training.precision import choose_device
 
     recipe = recipe_from_dict(run.recipe)
     name = teacher or recipe.teacher
-    teacher_run = finished_run(name) if name is not None else None
-    if teacher_run is None:
+    found = trained_network(name) if name is not None else None
+    if found is None:
         raise DistillError(
             f"{run.path}: {name or 'no teacher'} is no recipe with a finished run that has "
             "weights.\n  Name one: --teacher plain-cifar10-wrn16_2"
         )
+    if teacher is None:
+        check_teacher(run, found[0])
     data = load_recipe_data(recipe, choose_device(device))
-    networks = (load_student(one).to(data.device) for one in (run, teacher_run))
+    networks = (network.to(data.device) for network in (load_student(run), found[0]))
     matrix, *taps = cka_matrix(*networks, data)
     rows, columns = ([str(tap) for tap in side] for side in taps)
     values = [[round(value, 4) for value in row] for row in matrix.tolist()]

@@ -33,14 +33,15 @@ class Tap:
         relu: name of the ReLU module as `model.named_modules()` has it; any other module can be
             read too. Of several calls within one forward the last counts.
         position: "pre" reads the module's input, "post" its output.
-        channels, stride, batch_norm: what `inspect_taps` found: C, image size / feature size, and
-            the name of the batch norm whose output is read, alone or summed with a shortcut (None
-            where there is none).
+        channels, size, stride, batch_norm: what `inspect_taps` found: C, (H, W), image size /
+            feature size, rounded, and the name of the batch norm whose output is read, alone or
+            summed with a shortcut (None where there is none).
     """
 
     relu: str
     position: Literal["pre", "post"] = "pre"
     channels: int | None = field(default=None, compare=False)
+    size: tuple[int, ...] | None = field(default=None, compare=False)
     stride: int | None = field(default=None, compare=False)
     batch_norm: str | None = field(default=None, compare=False)
 
@@ -63,12 +64,22 @@ class _Reader:
         self.version = 0
 
     def pre(self, module: nn.Module, args: tuple) -> None:
+        if not args:
+            raise FeatureError(
+                f"tap {self.tap}: the module is called with keywords alone, and only positional "
+                "inputs are read.\n  Call it as module(x), or tap another side."
+            )
         self._keep(args[0])
 
     def post(self, module: nn.Module, args: tuple, output: Tensor) -> None:
         self._keep(output)
 
     def _keep(self, tensor: Tensor) -> None:
+        if not isinstance(tensor, Tensor):
+            raise FeatureError(
+                f"tap {self.tap} reads a {type(tensor).__name__}; expected a tensor (N, C, ...).\n"
+                "  Tap a module that gives a tensor."
+            )
         self.tensor, self.version = tensor, _version(tensor)
 
     def take(self) -> Tensor:
@@ -226,9 +237,16 @@ def inspect_taps(model: nn.Module, taps: Sequence[Tap], image_size: int) -> list
         tensor = features[tap]
         if tensor.dim() < 2:
             raise FeatureError(f"tap {tap} reads {tuple(tensor.shape)}; expected (N, C, ...).")
-        stride = round(image_size / tensor.shape[-1]) if tensor.dim() == 4 else None
-        norm = _norm_behind(tensor.grad_fn, made_by)
-        found.append(replace(tap, channels=tensor.shape[1], stride=stride, batch_norm=norm))
+        channels, *size = tensor.shape[1:]
+        found.append(
+            replace(
+                tap,
+                channels=channels,
+                size=tuple(size),
+                stride=round(image_size / size[-1]) if len(size) == 2 else None,
+                batch_norm=_norm_behind(tensor.grad_fn, made_by),
+            )
+        )
     return found
 
 

@@ -158,3 +158,20 @@ def test_what_a_run_prints_of_its_speed(tmp_path):
     assert record.seconds_to(49.0) == 12.0
     assert record.seconds_to(90.0) is None
     assert cli_train.speed(record) == "1,234 images/s, 50 % after 24 s, 80 % after 24 s"
+
+
+def test_ofds_weight_goes_by_the_size_that_is_asked_for():
+    from argparse import Namespace
+
+    known = Namespace(terms="ofd", budget="smoke")
+    pair = ["--teacher", TEACHER, "--student", "wrn_10_1", "--data", "folder:mine"]
+    for size, weight in ((), 1e-4), (("--image-size", "32"), 1e-3), (("--image-size=224",), 1e-4):
+        recipe = cli_train._own_pair(known, [], [*pair, *size])
+        assert recipe.terms[1].weight == weight
+    recipe = cli_train._own_pair(known, [], [*pair, "--image-size=32", "--terms.1.weight", "0.5"])
+    assert recipe.terms[1].weight == 0.5 and recipe.image_size == 32
+
+
+def test_fields_before_any_recipe_are_told(capsys):
+    assert train("--optim.lr", "0.1", "plain-fashion-wrn10_1") == 2
+    assert "comes before any recipe" in capsys.readouterr().err

@@ -357,3 +357,79 @@ def test_networks_of_other_families_pair_up():
     distiller = Distiller(teacher, student, [CrossEntropy(), Overhaul(**pairs)], image_size=64)
     step = distiller(torch.zeros(2, 3, 64, 64), torch.tensor([0, 1]))
     assert step.loss.isfinite()
+
+
+def test_two_distillers_of_one_teacher_keep_their_own_modes(teacher, student, batch):
+    teachers = [Distiller(teacher, copy.deepcopy(student), every_term(), mode) for mode in MODES]
+    for _ in range(2):
+        values = [distiller(*batch).raw["kd"].item() for distiller in teachers]
+        alone = [
+            Distiller(copy.deepcopy(teacher), copy.deepcopy(student), every_term(), mode)
+            for mode in MODES
+        ]
+        assert values == [distiller(*batch).raw["kd"].item() for distiller in alone]
+
+
+def test_a_network_that_was_a_teacher_is_refused_until_it_is_thawed(teacher, student, batch):
+    with pytest.raises(DistillError, match="one object"):
+        Distiller(student, student, every_term())
+    Distiller(student, teacher, every_term())
+    with pytest.raises(DistillError, match=r"requires a gradient.*\n.*requires_grad_\(True\)"):
+        Distiller(None, student, [CrossEntropy()])
+    distiller = Distiller(None, student.requires_grad_(True), [CrossEntropy()])
+    statistics = {k: v.clone() for k, v in student.state_dict().items() if "running_mean" in k}
+    distiller(*batch)
+    moved = [not torch.equal(student.state_dict()[k], v) for k, v in statistics.items()]
+    assert moved and all(moved)
+
+
+def test_another_distillers_state_does_not_bring_its_teachers_margins(teacher, student):
+    other = copy.deepcopy(teacher)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.mul_(1.5)
+    first = Distiller(teacher, copy.deepcopy(student), [Overhaul()])
+    second = Distiller(other, student, [Overhaul()])
+    own = [margin.clone() for margin in second.terms[0].margins]
+    assert not torch.equal(own[0], first.terms[0].margins[0])
+    with torch.no_grad():
+        first.student.fc.weight.add_(1)
+    second.load_state_dict(first.state_dict())
+    assert all(torch.equal(a, b) for a, b in zip(own, second.terms[0].margins, strict=True))
+    assert torch.equal(second.student.fc.weight, first.student.fc.weight)
+
+
+def test_a_term_with_connectors_belongs_to_one_distiller(teacher, student):
+    terms = every_term()
+    Distiller(teacher, student, terms)
+    with pytest.raises(DistillError, match="ofd is part of a Distiller already"):
+        Distiller(teacher, student, terms)
+
+
+def test_networks_in_double_give_a_loss_in_double(teacher, student, batch):
+    distiller = Distiller(teacher.double(), student.double(), every_term()).double()
+    step = distiller(batch[0].double(), batch[1])
+    assert {value.dtype for value in step.raw.values()} == {torch.float64}
+
+
+class Pair(nn.Module):
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x):
+        return self.network(x), None
+
+
+def test_outputs_and_images_that_do_not_fit_are_told(teacher, student):
+    with pytest.raises(DistillError, match=r"Pair gives a tuple; expected logits"):
+        Distiller(teacher, Pair(student), every_term())
+    with pytest.raises(DistillError, match=r"(?s)AlexNet fails on two images of 32.*image_size="):
+        Distiller(None, build_model("alexnet", 10), [CrossEntropy()])
+
+
+def test_names_that_fit_counts_by_are_taken(student):
+    term = CrossEntropy()
+    term.name = "images"
+    with pytest.raises(DistillError, match="'images'"):
+        Distiller(None, student, [term])

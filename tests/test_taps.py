@@ -247,7 +247,10 @@ def test_reading_detaches_its_hooks():
 
 
 def test_taps_of_equal_name_and_position_are_one():
-    bare, full = Tap("relu"), Tap("relu", "pre", channels=4, stride=1, batch_norm="bn1")
+    bare, full = (
+        Tap("relu"),
+        Tap("relu", "pre", channels=4, size=(8, 8), stride=1, batch_norm="bn1"),
+    )
     assert bare == full
     assert hash(bare) == hash(full)
     assert bare != Tap("relu", "post")
@@ -279,3 +282,30 @@ def test_a_compiled_network_is_unwrapped():
 def test_a_detector_has_its_taps_named():
     with pytest.raises(FeatureError, match="gives a Predictions, not one tensor"):
         find_taps(build_model("ssd/resnet18", 3), image_size=64)
+
+
+class Recurrent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lstm, self.relu = nn.LSTM(8, 4, batch_first=True), nn.ReLU()
+
+    def forward(self, x):
+        return self.relu(input=self.lstm(x.mean(1))[0])
+
+
+@pytest.mark.parametrize(
+    ("tap", "match"),
+    [(Tap("lstm", "post"), "reads a tuple"), (Tap("relu", "pre"), "keywords alone")],
+)
+def test_what_is_no_tensor_or_not_positional_is_told(tap, match):
+    with pytest.raises(FeatureError, match=match):
+        inspect_taps(Recurrent(), [tap], 8)
+
+
+def test_sizes_that_round_to_one_stride_are_kept_apart():
+    network = nn.Sequential(nn.MaxPool2d(2), nn.ReLU(), nn.MaxPool2d(2, ceil_mode=True), nn.ReLU())
+    network.append(nn.Conv2d(3, 3, 1))
+    found = inspect_taps(network, [Tap("1"), Tap("3")], 50)
+    assert [(tap.size, tap.stride) for tap in found] == [((25, 25), 2), ((13, 13), 4)]
+    network[2].ceil_mode = False
+    assert inspect_taps(network, [Tap("3")], 50)[0].size == (12, 12)

@@ -1,6 +1,6 @@
 """Terms: pairing of taps, connectors, margins, weights over epochs."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -290,7 +290,7 @@ def test_guided_and_decoupled_kd(teacher, student, batch):
 
 
 def at(stride, name="relu"):
-    return Tap(f"{name}{stride}", "post", channels=4, stride=stride)
+    return Tap(f"{name}{stride}", "post", channels=4, size=(32 // stride,) * 2, stride=stride)
 
 
 def test_taps_of_different_number_are_matched_by_size():
@@ -310,6 +310,9 @@ def test_where_the_means_count_sizes_may_differ():
         check_pairs([at(4)], [at(8)])
     with pytest.raises(FeatureError, match="teacher has 1 taps, student 2"):
         check_pairs([at(4)], [at(4), at(8)], same_size=False)
+    floor, ceil = (replace(at(4), size=(n, n)) for n in (12, 13))
+    with pytest.raises(FeatureError, match="12x12 and 13x13"):
+        check_pairs([floor], [ceil])
 
 
 def test_networks_with_other_stages(student):

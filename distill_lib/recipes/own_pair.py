@@ -13,7 +13,14 @@ LARGE = 64
 """Pixels above which OFD's weight is the authors' for ImageNet."""
 
 
-def own_pair(teacher: str, student: str, data: str, terms: str, budget: Budget) -> Recipe:
+def own_pair(
+    teacher: str,
+    student: str,
+    data: str,
+    terms: str,
+    budget: Budget,
+    image_size: int | None = None,
+) -> Recipe:
     """The recipe of any teacher and any student; each field can be replaced.
 
     Args:
@@ -22,10 +29,12 @@ def own_pair(teacher: str, student: str, data: str, terms: str, budget: Budget) 
         data: a data set of `load_data`.
         terms: names with commas, such as "ofd" or "cd,gkd"; cross entropy is added.
         budget: says the number of epochs.
+        image_size: pixels, of which OFD's weight follows; the data set's own if not given.
     Raises:
         DistillError: a name is unknown.
     """
-    image_size = dataset_info("imagenet" if data.startswith("folder:") else data).image_size
+    info = dataset_info("imagenet" if data.startswith("folder:") else data)
+    image_size = image_size or info.image_size
     label = re.sub(r"[^\w.-]+", "_", teacher.removeprefix("runs/")).strip("_")
     network = student.split("/")[-1]
     small = budget == "smoke"

@@ -1,5 +1,6 @@
 """A recipe is one row of a paper's table, as data: no callables, only names and numbers."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -109,10 +110,28 @@ class Recipe:
                 raise DistillError(
                     f"recipe {self.name!r}: {name} is {getattr(self, name)}; expected 1 or more."
                 )
-        if self.optim.lr <= 0:
-            raise DistillError(f"recipe {self.name!r}: lr is {self.optim.lr}; expected above 0.")
         if not self.terms:
             raise DistillError(f"recipe {self.name!r} has no terms: nothing would be trained.")
+        optim = self.optim
+        for name, value, fits, expected in (
+            ("lr", optim.lr, optim.lr > 0, "above 0"),
+            ("weight_decay", optim.weight_decay, optim.weight_decay >= 0, "0 or more"),
+            ("momentum", optim.momentum, 0 <= optim.momentum < 1, "0 or more, and below 1"),
+            (
+                "momentum",
+                optim.momentum,
+                optim.momentum > 0 or not optim.nesterov,
+                "above 0 with nesterov, or --optim.nesterov False beside it",
+            ),
+            *(
+                (f"{spec.term.name}'s {name}", value, math.isfinite(value), "a finite number")
+                for spec in self.terms
+                for name, value in vars(spec).items()
+                if isinstance(value, float)
+            ),
+        ):
+            if not (fits and math.isfinite(value)):
+                raise DistillError(f"recipe {self.name!r}: {name} is {value}; expected {expected}.")
 
     @property
     def needs_teacher(self) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
-from distill_lib.errors import FeatureError
+from distill_lib.errors import DistillError, FeatureError
 from distill_lib.taps import Tap, find_taps, inspect_taps
 from distill_lib.terms.term import Outputs, Term
 
@@ -46,16 +46,22 @@ class FeatureTerm(Term):
         """Find the taps, check that they pair up, and build the connectors.
 
         Raises:
+            DistillError: another Distiller has this term.
             FeatureError: the taps differ in number, or in size where that matters.
         """
+        if self.teacher_taps:
+            raise DistillError(
+                f"the term {self.name} is part of a Distiller already, with its connectors.\n"
+                "  Build a new one for each Distiller."
+            )
         found = [
             self.find(model, image_size) if taps is None else inspect_taps(model, taps, image_size)
             for model, taps in zip((teacher, student), self._wanted_taps, strict=True)
         ]
         if self._wanted_taps == (None, None):
             *found, self.dropped_taps = self.match(*found)
+        check_pairs(*found, same_size=self.same_size)
         self.teacher_taps, self.student_taps = found
-        check_pairs(self.teacher_taps, self.student_taps, same_size=self.same_size)
         for student_tap, teacher_tap in zip(self.student_taps, self.teacher_taps, strict=True):
             self.connectors.append(self.build_connector(student_tap.channels, teacher_tap.channels))
 
@@ -107,23 +113,23 @@ def connector(student_channels: int, teacher_channels: int) -> nn.Sequential:
 def match_taps(
     teacher_taps: Sequence[Tap], student_taps: Sequence[Tap]
 ) -> tuple[list[Tap], list[Tap], Dropped]:
-    """Pair taps of different number by their spatial size: the strides that both networks have.
+    """Pair taps of different number by their spatial size: those that both networks have.
 
     Args:
-        teacher_taps, student_taps: as `find_taps` gives them, one for each stride.
+        teacher_taps, student_taps: as `find_taps` gives them, one for each size.
     Returns:
         teacher's taps and student's taps, as many of each, and those left over.
     Raises:
-        FeatureError: no stride is common.
+        FeatureError: no size is common.
     """
-    common = {tap.stride for tap in teacher_taps} & {tap.stride for tap in student_taps}
+    common = {tap.size for tap in teacher_taps} & {tap.size for tap in student_taps}
     if not common:
         raise FeatureError(
             f"no tap of the teacher has the size of one of the student's.\n"
             f"{_listed(teacher_taps, student_taps)}  {NAME_THEM}"
         )
-    teacher = [tap for tap in teacher_taps if tap.stride in common]
-    student = [tap for tap in student_taps if tap.stride in common]
+    teacher = [tap for tap in teacher_taps if tap.size in common]
+    student = [tap for tap in student_taps if tap.size in common]
     dropped = [("teacher", tap) for tap in teacher_taps if tap not in teacher]
     dropped += [("student", tap) for tap in student_taps if tap not in student]
     return teacher, student, dropped
@@ -146,11 +152,11 @@ def check_pairs(
             f"expected as many in both.\n{_listed(teacher_taps, student_taps)}  {NAME_THEM}"
         )
     for i, (teacher, student) in enumerate(zip(teacher_taps, student_taps, strict=True)):
-        if same_size and teacher.stride != student.stride:
+        if same_size and teacher.size != student.size:
             raise FeatureError(
                 f"pair {i + 1} of {len(teacher_taps)}: teacher's tap {teacher} and student's tap "
-                f"{student} differ in spatial size (strides {teacher.stride} and "
-                f"{student.stride}): expected equal sizes.\n"
+                f"{student} differ in spatial size ({_by(teacher)} and {_by(student)}, strides "
+                f"{teacher.stride} and {student.stride}): expected equal sizes.\n"
                 f"{_listed(teacher_taps, student_taps)}"
                 "  Name taps of equal size: teacher_taps=[...], student_taps=[...]."
             )
@@ -161,6 +167,10 @@ NAME_THEM = "Name them: teacher_taps=[Tap(...), ...], student_taps=[Tap(...), ..
 
 def _listed(teacher_taps: Sequence[Tap], student_taps: Sequence[Tap]) -> str:
     return "".join(
-        f"  {role}: {', '.join(f'{tap} (stride {tap.stride})' for tap in taps)}\n"
+        f"  {role}: {', '.join(f'{tap} (stride {tap.stride}, {_by(tap)})' for tap in taps)}\n"
         for role, taps in (("Teacher", teacher_taps), ("Student", student_taps))
     )
+
+
+def _by(tap: Tap) -> str:
+    return "x".join(map(str, tap.size or ()))

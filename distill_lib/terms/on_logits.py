@@ -5,6 +5,7 @@ from torch import Tensor
 
 from distill_lib.errors import DistillError
 from distill_lib.losses import dkd_loss, guided_kd_loss, kd_loss
+from distill_lib.losses._shapes import at_least_float32
 from distill_lib.terms.term import Outputs, Term
 
 
@@ -19,7 +20,9 @@ class CrossEntropy(Term):
         self.label_smoothing = label_smoothing
 
     def forward(self, student: Outputs, teacher: Outputs | None, labels: Tensor) -> Tensor:
-        return F.cross_entropy(student.logits.float(), labels, label_smoothing=self.label_smoothing)
+        return F.cross_entropy(
+            at_least_float32(student.logits), labels, label_smoothing=self.label_smoothing
+        )
 
 
 class KnowledgeDistillation(Term):

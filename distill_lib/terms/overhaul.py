@@ -160,6 +160,14 @@ class Overhaul(FeatureTerm):
                 self._norms.append(norm)
                 norm.register_load_state_dict_post_hook(self._on_teacher_loaded)
         self.refresh_margins(teacher)
+        self.register_load_state_dict_post_hook(Overhaul._on_loaded)
+
+    def _on_loaded(self, incompatible_keys) -> None:
+        """Another Distiller's state brings the margins of its teacher: take this one's again."""
+        if self.measured is None:
+            self._refresh_closed_form()
+        else:
+            self._take_measured()
 
     def _on_teacher_loaded(self, module: nn.Module, incompatible_keys) -> None:
         self._refresh_closed_form()
@@ -174,6 +182,9 @@ class Overhaul(FeatureTerm):
             self._refresh_closed_form()
             return
         self.measured.check_teacher(teacher, self.teacher_taps)
+        self._take_measured()
+
+    def _take_measured(self) -> None:
         for buffer, margin in zip(self.margins, self.measured.margins, strict=True):
             buffer.copy_(margin)
 

@@ -1,5 +1,6 @@
 """From a recipe's names to the objects that are trained."""
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,11 +10,13 @@ from torch import nn
 from distill_lib.data import ImageData, load_data
 from distill_lib.distiller import Distiller, count_classes
 from distill_lib.errors import CheckpointError, DistillError, unknown_name
+from distill_lib.measured_margins import weights_digest
 from distill_lib.models import build_model
 from distill_lib.recipes import RECIPES, Recipe, recipe_from_dict
 from distill_lib.records import RunRecord, finished_run, load_record
 from distill_lib.taps import BATCH_NORMS
-from distill_lib.training import checkpoints
+from distill_lib.terms import FeatureTerm
+from distill_lib.training import checkpoints, distributed
 
 
 @dataclass
@@ -23,6 +26,7 @@ class Parts:
     data: ImageData
     distiller: Distiller
     teacher_run: RunRecord | None
+    own_student: bool
 
 
 def build(
@@ -68,6 +72,7 @@ def build(
             "an image.\n  Load its weights first, or say --untrained-teacher "
             "(untrained_teacher=True)."
         )
+    own_student = student is not None
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
         if student is None:
@@ -82,7 +87,8 @@ def build(
         if model is not None:
             _check_classes(role, model, data, recipe.image_size)
     distiller.to(device, memory_format=torch.channels_last)
-    return Parts(data, distiller, teacher_run)
+    _check_last_batch(distiller, data, recipe)
+    return Parts(data, distiller, teacher_run, own_student)
 
 
 def load_recipe_data(recipe: Recipe, device: torch.device | str = "cpu") -> ImageData:
@@ -110,6 +116,34 @@ def _check_classes(role: str, model: nn.Module, data: ImageData, image_size: int
         )
 
 
+def _check_last_batch(distiller: Distiller, data: ImageData, recipe: Recipe) -> None:
+    """Refuse a batch of one image where a batch norm has one value of it for each channel."""
+    processes = distributed.world_size()
+    remainder = data.num_train % recipe.batch_size or recipe.batch_size
+    if min(remainder, recipe.batch_size) // processes > 1:
+        return
+    trial = copy.deepcopy(distiller).train()
+    size = recipe.image_size
+    image = torch.zeros(1, 3, size, size, device=data.device)
+    try:
+        teacher, student = trial.run_teacher(image), trial.run_student(image)
+        for term in trial.terms:
+            if isinstance(term, FeatureTerm):
+                term.features(student, teacher)
+    except ValueError as error:
+        fits = [
+            size
+            for size in range(max(recipe.batch_size - 1, 2), data.num_train + 1)
+            if (data.num_train % size or size) // processes > 1
+        ]
+        advice = f"Choose another size: --batch-size {fits[0]}." if fits else "Take more images."
+        raise DistillError(
+            f"{data.num_train:,} training images in batches of {recipe.batch_size} leave a batch "
+            f"of one, of which a batch norm has no statistics: {error}\n"
+            f"  {advice}"
+        ) from error
+
+
 def looks_untrained(model: nn.Module) -> bool:
     """Whether the network has batch norms and none of them ever saw an image."""
     norms = [m for m in model.modules() if isinstance(m, BATCH_NORMS) and m.running_var is not None]
@@ -132,7 +166,7 @@ def load_teacher(
             f"recipe {recipe.name!r} has terms that need a teacher, and names none.\n"
             "  Say --teacher RECIPE, a run's folder, or weights:<torchvision weights>."
         )
-    found = _trained(name)
+    found = trained_network(name)
     if found is not None:
         return found
     if name in RECIPES:
@@ -147,8 +181,11 @@ def load_teacher(
     return _untrained(name, num_classes, untrained_teacher), None
 
 
-def _trained(name: str) -> tuple[nn.Module, RunRecord | None] | None:
-    """The network of weights:<enum>, a recipe's finished run or a run's folder, and that run."""
+def trained_network(name: str) -> tuple[nn.Module, RunRecord | None] | None:
+    """The network of weights:<enum>, a recipe's finished run or a run's folder, and that run.
+
+    None where the name is none of these.
+    """
     if name.startswith("weights:"):
         return _load_enum(name.removeprefix("weights:")), None
     if name in RECIPES:
@@ -171,7 +208,7 @@ def load_backbone(student: nn.Module, recipe: Recipe) -> None:
             f"{recipe.student!r} has no backbone that could start from it.\n  Set it to None."
         )
     name = recipe.pretrained
-    found = _trained(name)
+    found = trained_network(name)
     if found is None:
         raise DistillError(
             f"the backbone of {recipe.name!r} starts from {name!r}, which is no finished run.\n"
@@ -198,18 +235,44 @@ def load_student(run: RunRecord, weights: str = "last") -> nn.Module:
     return model.eval()
 
 
-def load_distiller(run: RunRecord) -> Distiller:
+def load_distiller(
+    run: RunRecord,
+    *,
+    teacher: nn.Module | None = None,
+    student: nn.Module | None = None,
+    data: ImageData | None = None,
+) -> Distiller:
     """The whole Distiller of a run of this machine, connectors included, from its checkpoint.
 
+    Args:
+        run: the run.
+        teacher, student, data: what `fit` was given in place of names.
     Raises:
-        CheckpointError: the run has no checkpoint (a published record holds weights alone).
+        CheckpointError: the run has no checkpoint (a published record holds weights alone), or
+            its teacher is not what it was.
     """
     commit, _ = checkpoints.newest(run.path / "ckpt")
     if commit is None:
         raise CheckpointError(f"{run.path} has no checkpoint; train it here with --fresh.")
-    distiller = build(recipe_from_dict(run.recipe)).distiller
+    recipe = recipe_from_dict(run.recipe)
+    distiller = build(recipe, data=data, teacher=teacher, student=student).distiller
+    if distiller.teacher is not None:
+        check_teacher(run, distiller.teacher)
     distiller.load_state_dict(checkpoints.load(commit, run.identity)["distiller"])
     return distiller.eval()
+
+
+def check_teacher(run: RunRecord, teacher: nn.Module) -> None:
+    """Refuse a network that is not the one which taught in a run.
+
+    Raises:
+        CheckpointError: its weights are others.
+    """
+    if weights_digest(teacher) != run.identity.get("teacher_digest"):
+        raise CheckpointError(
+            f"{run.path} was taught by other weights than {run.recipe['teacher']} has now.\n"
+            "  Bring those back, or train the student anew with --fresh."
+        )
 
 
 def _load_enum(name: str) -> nn.Module:
@@ -229,7 +292,13 @@ def _load_enum(name: str) -> nn.Module:
         for m in torchvision.models.list_models(module=torchvision.models)
         if torchvision.models.get_model_weights(m) is type(weights)
     )
-    return torchvision.models.get_model(model, weights=weights).eval()
+    try:
+        return torchvision.models.get_model(model, weights=weights).eval()
+    except OSError as error:
+        raise DistillError(
+            f"weights:{name} cannot be downloaded: {error}.\n"
+            f"  Put the file of {weights.url} into {torch.hub.get_dir()}/checkpoints."
+        ) from error
 
 
 def load_weights_file(path: Path, model_name: str | None, num_classes: int) -> nn.Module:

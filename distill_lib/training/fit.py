@@ -59,8 +59,8 @@ def fit(
         compile: run the Distiller through torch.compile.
         untrained_teacher: accept a teacher that was never trained.
     Returns:
-        the record; its `distiller` holds the networks that were trained now, and is None where a
-        finished run was reported (`load_distiller` then brings them back).
+        the record; its `distiller` holds the trained networks, None where a finished run was
+        reported that has no checkpoint.
     Raises:
         DistillError: bad input, before any training; nothing on disk has changed.
         DivergedError: the loss became NaN or infinite; the last good checkpoint is kept.
@@ -121,7 +121,7 @@ def _train(
     done = run_folder.finished_here(record.path, record.identity)
     distributed.barrier()
     if done is not None:
-        return done
+        return _reported(done, record)
     distiller.refresh_margins()
     optim = recipe.optim
     optimizer = build_optimizer(distiller, optim)
@@ -189,6 +189,21 @@ def _train(
         _fail(record, error)
         raise
     return record
+
+
+def _reported(done: RunRecord, record: RunRecord) -> RunRecord:
+    """The finished run, with the networks that its last checkpoint holds."""
+    if done.summary.get("student_start") != record.summary.get("student_start"):
+        print(
+            f"{done.path} is finished and reported as it is; it began from other weights of the "
+            "student than are given now. fresh=True trains these."
+        )
+    commit, _ = checkpoints.newest(done.path / "ckpt")
+    if commit is not None:
+        state = checkpoints.load(commit, record.identity)["distiller"]
+        record.distiller.load_state_dict(state)
+        done.distiller = record.distiller.eval()
+    return done
 
 
 def _is_due(every: int, step: int) -> bool:

@@ -35,6 +35,9 @@ def new_record(
         "student_shapes": _shapes_digest(parts.distiller.student),
         "world_size": distributed.world_size(),
     }
+    if parts.own_student:
+        # Shapes do not tell a ReLU from a GELU.
+        found["student_modules"] = _digest(repr(parts.distiller.student))
     if parts.distiller.teacher is not None:
         found["teacher_digest"] = weights_digest(parts.distiller.teacher)
     return RunRecord(
@@ -55,9 +58,13 @@ def new_record(
 
 
 def _shapes_digest(model: nn.Module) -> str:
-    """What must fit a checkpoint's weights; the weights themselves follow from the seed."""
+    """What must fit a checkpoint's weights, which themselves follow from the seed or were given."""
     shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    return hashlib.sha256(repr(shapes).encode()).hexdigest()
+    return _digest(repr(shapes))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _device_name(device: torch.device) -> str:
@@ -73,6 +80,8 @@ def _summary(recipe: Recipe, parts: Parts) -> dict:
         "parameters": count_parameters(student),
         "multiply_adds": count_multiply_adds(student, recipe.image_size),
     }
+    if parts.own_student:
+        summary["student_start"] = weights_digest(student)
     if parts.teacher_run is not None:
         run = parts.teacher_run
         costs = ("parameters", "multiply_adds", "seconds")

@@ -1,6 +1,7 @@
 """Bad input is refused before training; evaluation and learning rates are what they say."""
 
 import dataclasses
+import json
 from functools import partial
 
 import pytest
@@ -9,11 +10,11 @@ import torch
 from distill_lib import build_model, evaluate, fit, get_recipe, paths
 from distill_lib.data import Augment, SmallImages, load_data
 from distill_lib.distiller import Step
-from distill_lib.errors import DistillError, DivergedError
+from distill_lib.errors import CheckpointError, DistillError, DivergedError, RecipeMismatchError
 from distill_lib.publish import publish
-from distill_lib.recipes import Optim
-from distill_lib.records import load_record
-from distill_lib.training.build import build, load_student, load_teacher
+from distill_lib.recipes import CE, OFD, Optim
+from distill_lib.records import finished_run, load_record
+from distill_lib.training.build import build, load_distiller, load_student, load_teacher
 from distill_lib.training.guard import EVERY, FiniteGuard
 from distill_lib.training.optimizer import learning_rate
 from distill_lib.training.precision import choose_device, choose_precision
@@ -248,3 +249,126 @@ def test_weights_files_of_others_load_strictly(tmp_path):
         load_teacher(dataclasses.replace(recipe, teacher_model="wrn_16_1"), 10)
     with pytest.raises(DistillError, match="--teacher-model"):
         load_teacher(dataclasses.replace(recipe, teacher_model=None), 10)
+
+
+class Twice(torch.nn.Module):
+    """One module under two names."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = torch.nn.Conv2d(3, 3, 1)
+        self.second = self.first
+        self.net = tiny_net(4, seed=0)
+
+    def forward(self, x):
+        return self.net(self.second(self.first(x)))
+
+
+def test_a_module_under_two_names_is_saved(tmp_path):
+    parts = {"data": tiny_data(), "out": tmp_path, "device": "cpu"}
+    record = fit(tiny_recipe("plain", epochs=1), student=Twice(), **parts)
+    fresh = Twice()
+    fresh.load_state_dict(load_record(tmp_path).load_weights())
+    assert torch.equal(fresh.first.weight, record.distiller.student.second.weight)
+
+
+def test_a_finished_run_of_own_networks_has_its_networks_and_tells_of_others(tmp_path, capsys):
+    teacher, parts = tiny_teacher(), {"data": tiny_data(), "out": tmp_path, "device": "cpu"}
+    recipe = tiny_recipe(epochs=1)
+    first = fit(recipe, teacher=teacher, student=tiny_net(4, seed=0), **parts)
+    trained = {k: v.clone() for k, v in first.distiller.state_dict().items()}
+    capsys.readouterr()
+    for seed, said in ((0, ""), (1, "began from other weights")):
+        again = fit(recipe, teacher=teacher, student=tiny_net(4, seed=seed), **parts)
+        assert again.last == first.last and said in capsys.readouterr().out
+        for key, value in again.distiller.state_dict().items():
+            assert torch.equal(value, trained[key]), key
+    own = {"teacher": teacher, "student": tiny_net(4, seed=2), "data": parts["data"]}
+    loaded = load_distiller(first, **own)
+    assert torch.equal(loaded.student[0].weight, trained["student.0.weight"])
+    other = tiny_net(4, seed=0)
+    other[2] = torch.nn.LeakyReLU()
+    with pytest.raises(RecipeMismatchError, match="student_modules"):
+        fit(recipe, teacher=teacher, student=other, **parts)
+
+
+def test_a_run_is_not_brought_back_with_another_teacher(tmp_path):
+    parts = {"data": tiny_data(), "student": tiny_net(4, seed=0)}
+    run = fit(tiny_recipe(epochs=1), teacher=tiny_teacher(), out=tmp_path, device="cpu", **parts)
+    other = tiny_teacher()
+    with torch.no_grad():
+        other[0].weight.mul_(2)
+    parts["student"] = tiny_net(4, seed=0)
+    with pytest.raises(CheckpointError, match="taught by other weights"):
+        load_distiller(run, teacher=other, **parts)
+
+
+def test_a_run_with_changed_settings_is_no_recipes_run(own_folders):
+    settings = {"train_limit": 50, "batch_size": 25, "budget": "smoke", "epochs": 1}
+    recipe = get_recipe("plain-fashion-wrn10_1", "smoke")
+    fit(dataclasses.replace(recipe, **settings), progress=False)
+    assert finished_run(recipe.name) is None
+    fit(recipe, progress=False)
+    assert finished_run(recipe.name).summary["train_images"] == 500
+
+
+def test_a_last_batch_of_one_is_refused_where_it_cannot_be_trained_on(tmp_path):
+    deep = tiny_net(4, seed=0)
+    deep.insert(6, torch.nn.BatchNorm2d(8))
+    deep.insert(6, torch.nn.AdaptiveAvgPool2d(1))
+    recipe = dataclasses.replace(tiny_recipe("plain"), batch_size=17)
+    parts = {"data": tiny_data(), "out": tmp_path / "run", "device": "cpu"}
+    with pytest.raises(DistillError, match=r"(?s)52 training images.*batch of one.*size 16"):
+        fit(recipe, student=deep, **parts)
+    assert not (tmp_path / "run").exists()
+    assert fit(recipe, student=tiny_net(4, seed=0), **parts).status == "finished"
+
+
+@pytest.mark.parametrize(
+    ("optim", "match"),
+    [
+        (Optim(momentum=0.0), "momentum is 0.0; expected above 0 with nesterov"),
+        (Optim(weight_decay=-1.0), "weight_decay is -1.0"),
+        (Optim(lr=float("nan")), "lr is nan"),
+        (Optim(lr=float("inf")), "lr is inf"),
+    ],
+)
+def test_numbers_that_no_optimizer_takes(optim, match):
+    with pytest.raises(DistillError, match=match):
+        tiny_recipe(optim=optim)
+
+
+def test_weights_of_terms_are_finite():
+    with pytest.raises(DistillError, match="ofd's weight is nan"):
+        tiny_recipe(terms=(CE(), OFD(weight=float("nan"))))
+
+
+def test_a_record_holds_null_where_json_has_no_number(tmp_path):
+    record = run_tiny(tmp_path / "run", "plain", epochs=1)
+    record.epochs[-1]["loss"] = float("nan")
+    record.save()
+    assert load_record(record.path).last["loss"] is None
+    assert "NaN" not in (record.path / "metrics.jsonl").read_text()
+
+
+@pytest.mark.parametrize("damage", ["[1, 2]", "null", "summary", "recipe", "epochs"])
+def test_damaged_records_are_told(tmp_path, damage):
+    record = run_tiny(tmp_path / "run", "plain", epochs=1)
+    file = record.path / "run.json"
+    if damage == "epochs":
+        (record.path / "metrics.jsonl").write_text("")
+    elif damage in ("summary", "recipe"):
+        file.write_text(json.dumps(json.loads(file.read_text()) | {damage: {}}))
+    else:
+        file.write_text(damage)
+    with pytest.raises(DistillError, match="damaged record"):
+        load_record(record.path)
+
+
+def test_a_run_is_published_under_its_recipe_wherever_it_was_made(own_folders, tmp_path):
+    recipe = get_recipe("plain-fashion-wrn10_1", "smoke")
+    record = fit(recipe, out=tmp_path / "elsewhere", progress=False)
+    shipped = publish(record)
+    assert shipped.path == paths.results_dir() / recipe.name / "smoke" / "0"
+    with pytest.raises(DistillError, match="published already"):
+        publish(shipped)
