@@ -123,12 +123,12 @@ class Distiller(nn.Module):
         for term in terms:
             term.attach(self._teacher, self.student, image_size)
         self._read_student = TapReader(
-            self.student, [tap for term in terms for tap in term.student_taps]
+            self.student, [t for term in terms for t in term.student_taps], when_asked=True
         )
         if self._teacher is not None:
             self._freeze_teacher()
             self._read_teacher = TapReader(
-                self._teacher, [tap for term in terms for tap in term.teacher_taps]
+                self._teacher, [t for term in terms for t in term.teacher_taps], when_asked=True
             )
         self.train()
 
@@ -227,13 +227,13 @@ class Distiller(nn.Module):
         # Another Distiller may share this teacher and want it otherwise.
         if self._teacher.training != (mode := self._teacher_trains()):
             self._teacher.train(mode)
-        self._read_teacher.clear()
+        self._read_teacher.start()
         logits = self._teacher(images)
         return Outputs(logits, self._read_teacher.take())
 
     def run_student(self, images: Tensor) -> Outputs:
         """Logits and taps of the student."""
-        self._read_student.clear()
+        self._read_student.start()
         logits = self.student(images)
         return Outputs(logits, self._read_student.take())
 

@@ -60,21 +60,25 @@ class _Reader:
 
     def __init__(self, tap: Tap):
         self.tap = tap
+        self.listening = True
         self.tensor: Tensor | None = None
         self.version = 0
 
     def pre(self, module: nn.Module, args: tuple) -> None:
-        if not args:
+        self._keep(args)
+
+    def post(self, module: nn.Module, args: tuple, output: Tensor) -> None:
+        self._keep((output,))
+
+    def _keep(self, given: tuple) -> None:
+        if not self.listening:
+            return
+        if not given:
             raise FeatureError(
                 f"tap {self.tap}: the module is called with keywords alone, and only positional "
                 "inputs are read.\n  Call it as module(x), or tap another side."
             )
-        self._keep(args[0])
-
-    def post(self, module: nn.Module, args: tuple, output: Tensor) -> None:
-        self._keep(output)
-
-    def _keep(self, tensor: Tensor) -> None:
+        tensor = given[0]
         if not isinstance(tensor, Tensor):
             raise FeatureError(
                 f"tap {self.tap} reads a {type(tensor).__name__}; expected a tensor (N, C, ...).\n"
@@ -114,15 +118,19 @@ class TapReader:
         model: the network; a compiled one must be unwrapped first (`unwrap`), since a hook
             attached after its first call is silently never called.
         taps: what to read.
+        when_asked: keep features between `start` and `take` alone, so that a forward of somebody
+            else's leaves neither them nor its graph here.
     Raises:
         DistillError: a tap names no module (the nearest names are given).
     """
 
-    def __init__(self, model: nn.Module, taps: Sequence[Tap]):
+    def __init__(self, model: nn.Module, taps: Sequence[Tap], *, when_asked: bool = False):
         for module in model.modules():
             if getattr(module, "inplace", False):
                 module.inplace = False
         self._readers = [_Reader(tap) for tap in dict.fromkeys(taps)]
+        self._when_asked = when_asked
+        self._listen(not when_asked)
         self._handles = []
         for reader in self._readers:
             module = module_at(model, reader.tap.relu)
@@ -131,10 +139,15 @@ class TapReader:
             else:
                 self._handles.append(module.register_forward_hook(reader.post))
 
-    def clear(self) -> None:
-        """Forget what the last forward left, so that a tap passed over cannot pass unseen."""
+    def start(self) -> None:
+        """Listen, and forget what the last forward left: a tap passed over cannot pass unseen."""
+        self._listen(True)
         for reader in self._readers:
             reader.tensor = None
+
+    def _listen(self, listening: bool) -> None:
+        for reader in self._readers:
+            reader.listening = listening
 
     def take(self) -> dict[Tap, Tensor]:
         """The tensors of the last forward, (N, C, H, W) each, and forget them.
@@ -142,6 +155,7 @@ class TapReader:
         Raises:
             FeatureError: a tap was not reached, or its tensor was changed in place.
         """
+        self._listen(not self._when_asked)
         return {reader.tap: reader.take() for reader in self._readers}
 
     def remove(self) -> None:

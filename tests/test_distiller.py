@@ -433,3 +433,13 @@ def test_names_that_fit_counts_by_are_taken(student):
     term.name = "images"
     with pytest.raises(DistillError, match="'images'"):
         Distiller(None, student, [term])
+
+
+def test_a_forward_of_the_users_leaves_nothing_in_the_distiller(teacher, student, batch):
+    distiller = Distiller(teacher, student, every_term())
+    distiller(*batch).loss.backward()
+    student(batch[0])  # with its graph, which no deepcopy could follow
+    copied = copy.deepcopy(student)
+    assert torch.equal(copied.fc.weight, student.fc.weight)
+    again = distiller(*batch)
+    assert again.raw["ofd"] > 0

@@ -204,7 +204,7 @@ def test_a_tap_that_is_not_reached():
         with pytest.raises(FeatureError, match="not reached"):
             reader.take()
         model(torch.zeros(1, 3, 8, 8))
-        reader.clear()
+        reader.start()
         with pytest.raises(FeatureError, match="not reached"):
             reader.take()
 
