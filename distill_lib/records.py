@@ -144,16 +144,23 @@ def load_record(path: Path) -> RunRecord:
             epochs=[json.loads(line) for line in lines],
             **{name: data[name] for name in SAVED},
         )
-        _ = [record.recipe[name] for name in ("name", "budget", "seed", "terms", "teacher")]
-        if record.status == "finished":
-            _ = [record.summary[name] for name in ("parameters", "multiply_adds", "train_images")]
-            _ = record.last, record.best
+        _look_over(record)
         return record
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise DistillError(
             f"{path} holds a damaged record: {type(error).__name__} {error}.\n"
             "  Train it anew with --fresh."
         ) from error
+
+
+def _look_over(record: RunRecord) -> None:
+    """Ask for what every report needs, so that what is missing is missed now."""
+    for name in ("name", "budget", "seed", "terms", "teacher"):
+        record.recipe[name]
+    if record.status == "finished":
+        for name in ("parameters", "multiply_adds", "train_images"):
+            record.summary[name]
+        record.last, record.best  # noqa: B018 - raises where no epoch has the metric
 
 
 def find_records(*roots: Path) -> list[RunRecord]:

@@ -126,10 +126,11 @@ def _check_last_batch(distiller: Distiller, data: ImageData, recipe: Recipe) -> 
     size = recipe.image_size
     image = torch.zeros(1, 3, size, size, device=data.device)
     try:
-        teacher, student = trial.run_teacher(image), trial.run_student(image)
-        for term in trial.terms:
-            if isinstance(term, FeatureTerm):
-                term.features(student, teacher)
+        with torch.random.fork_rng():
+            teacher, student = trial.run_teacher(image), trial.run_student(image)
+            for term in trial.terms:
+                if isinstance(term, FeatureTerm):
+                    term.features(student, teacher)
     except ValueError as error:
         fits = [
             size
