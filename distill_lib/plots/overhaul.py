@@ -114,7 +114,11 @@ def weight_sweep(ax: Axes, errors: Mapping[float, float], *, published: bool) ->
     alone = errors[0.0]
     factors = sorted(factor for factor in errors if factor > 0)
     ax.axhline(alone, color=COLOURS["plain"], linestyle=":", linewidth=2)
-    ax.text(factors[0], alone, f"student alone {alone:.2f}", va="bottom", color="#666666")
+    # At the end where the curve is further away.
+    ends = {"left": factors[0], "right": factors[-1]}
+    side = max(ends, key=lambda end: abs(errors[ends[end]] - alone))
+    said = f"student alone {alone:.2f}"
+    ax.text(ends[side], alone, said, ha=side, va="bottom", color="#666666")
     ax.plot(
         factors,
         [errors[factor] for factor in factors],
