@@ -114,11 +114,12 @@ def weight_sweep(ax: Axes, errors: Mapping[float, float], *, published: bool) ->
     alone = errors[0.0]
     factors = sorted(factor for factor in errors if factor > 0)
     ax.axhline(alone, color=COLOURS["plain"], linestyle=":", linewidth=2)
-    # At the end where the curve is further away.
+    # At the end where the curve is further away, on the other side of the line.
     ends = {"left": factors[0], "right": factors[-1]}
     side = max(ends, key=lambda end: abs(errors[ends[end]] - alone))
     said = f"student alone {alone:.2f}"
-    ax.text(ends[side], alone, said, ha=side, va="bottom", color="#666666")
+    va = "top" if errors[ends[side]] > alone else "bottom"
+    ax.text(ends[side], alone, said, ha=side, va=va, color="#666666")
     ax.plot(
         factors,
         [errors[factor] for factor in factors],
