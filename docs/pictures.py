@@ -6,7 +6,7 @@ from PIL import Image
 
 from distill_lib.files import write_atomically
 
-COLOURS = 128
+COLOURS = 64
 """Enough for lines, text and their soft edges."""
 
 

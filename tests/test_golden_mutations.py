@@ -80,14 +80,7 @@ def divisors_left_out(monkeypatch):
 
 
 def _teacher_always(monkeypatch, training: bool) -> None:
-    original = Distiller.train
-
-    def mutant(self, mode=True):
-        original(self, mode)
-        self.teacher.train(training)
-        return self
-
-    monkeypatch.setattr(Distiller, "train", mutant)
+    monkeypatch.setattr(Distiller, "_teacher_trains", lambda self: training)
 
 
 def teacher_in_eval_mode(monkeypatch):
