@@ -200,20 +200,20 @@ class Distiller(nn.Module):
         """
         teacher = self.run_teacher(images)
         student = self.run_student(images)
+        weights = {term.name: term.weight_at(epoch) for term in self.terms}
         weighted, values = {}, {}
         loss = 0.0
         for term in self.terms:
-            weight = term.weight_at(epoch)
-            if weight == 0:
+            if weights[term.name] == 0:
                 # Its value is for the record only: 0 · NaN would poison the sum.
                 with torch.no_grad():
                     values[term.name] = term(student, teacher, labels)
                 weighted[term.name] = torch.zeros_like(values[term.name])
                 continue
             values[term.name] = term(student, teacher, labels)
-            weighted[term.name] = weight * values[term.name]
+            weighted[term.name] = weights[term.name] * values[term.name]
             loss = loss + weighted[term.name]
-        if any(term.weight_at(epoch) == 0 for term in self.terms):
+        if 0 in weights.values():
             # What only such a term reaches gets a gradient of exact zero, not None: weight decay
             # and momentum act on it as in the authors' code, and DDP finds every parameter used.
             loss = loss + 0.0 * sum(p.sum() for p in self.parameters())

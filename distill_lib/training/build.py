@@ -119,12 +119,14 @@ def _check_classes(role: str, model: nn.Module, data: ImageData, image_size: int
 def _check_last_batch(distiller: Distiller, data: ImageData, recipe: Recipe) -> None:
     """Refuse a batch of one image where a batch norm has one value of it for each channel."""
     processes = distributed.world_size()
-    remainder = data.num_train % recipe.batch_size or recipe.batch_size
-    if min(remainder, recipe.batch_size) // processes > 1:
+
+    def smallest_share(batch_size: int) -> int:
+        return (data.num_train % batch_size or batch_size) // processes
+
+    if smallest_share(recipe.batch_size) > 1:
         return
     trial = copy.deepcopy(distiller).train()
-    size = recipe.image_size
-    image = torch.zeros(1, 3, size, size, device=data.device)
+    image = torch.zeros(1, 3, recipe.image_size, recipe.image_size, device=data.device)
     try:
         with torch.random.fork_rng():
             teacher, student = trial.run_teacher(image), trial.run_student(image)
@@ -132,11 +134,8 @@ def _check_last_batch(distiller: Distiller, data: ImageData, recipe: Recipe) -> 
                 if isinstance(term, FeatureTerm):
                     term.features(student, teacher)
     except ValueError as error:
-        fits = [
-            size
-            for size in range(max(recipe.batch_size - 1, 2), data.num_train + 1)
-            if (data.num_train % size or size) // processes > 1
-        ]
+        sizes = range(max(recipe.batch_size - 1, 2), data.num_train + 1)
+        fits = [size for size in sizes if smallest_share(size) > 1]
         advice = f"Choose another size: --batch-size {fits[0]}." if fits else "Take more images."
         raise DistillError(
             f"{data.num_train:,} training images in batches of {recipe.batch_size} leave a batch "
