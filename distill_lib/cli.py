@@ -133,8 +133,9 @@ def _list(known: argparse.Namespace, rest: list[str]) -> int:
 def _test(known: argparse.Namespace, rest: list[str]) -> int:
     from distill_lib.recipes import recipe_from_dict
     from distill_lib.training import evaluate, load_student
-    from distill_lib.training.build import load_recipe_data, load_weights_file
+    from distill_lib.training.build import load_recipe_data
     from distill_lib.training.precision import choose_device
+    from distill_lib.training.trained_networks import load_weights_file
 
     if known.run.is_file():
         if known.recipe is None:

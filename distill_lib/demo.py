@@ -14,7 +14,8 @@ from distill_lib.records import RunRecord
 from distill_lib.tables import markdown_table, millions
 from distill_lib.taps import module_at
 from distill_lib.training import fit, load_distiller
-from distill_lib.training.build import build, load_teacher
+from distill_lib.training.build import build
+from distill_lib.training.trained_networks import load_teacher
 
 STAGE = 1
 """The tap that the histograms show: the middle one of three."""

@@ -94,13 +94,9 @@ def compare_runs(run: RunRecord, teacher: str | None = None, device: str = "auto
     Raises:
         DistillError: there is no such teacher, or the run's own has other weights now.
     """
-    from distill_lib.training.build import (
-        check_teacher,
-        load_recipe_data,
-        load_student,
-        trained_network,
-    )
+    from distill_lib.training.build import load_recipe_data
     from distill_lib.training.precision import choose_device
+    from distill_lib.training.trained_networks import check_teacher, load_student, trained_network
 
     recipe = recipe_from_dict(run.recipe)
     name = teacher or recipe.teacher

@@ -46,7 +46,8 @@ def predictions_figure(plain: RunRecord, distilled: RunRecord):
     import matplotlib.pyplot as plt
 
     from distill_lib import plots
-    from distill_lib.training.build import load_recipe_data, load_student
+    from distill_lib.training.build import load_recipe_data
+    from distill_lib.training.trained_networks import load_student
 
     plots.use_style()
     data = load_recipe_data(recipe_from_dict(distilled.recipe))

@@ -14,10 +14,11 @@ from distill_lib.errors import CheckpointError, DistillError, DivergedError, Rec
 from distill_lib.publish import publish
 from distill_lib.recipes import CE, OFD, Optim
 from distill_lib.records import finished_run, load_record
-from distill_lib.training.build import build, load_distiller, load_student, load_teacher
+from distill_lib.training.build import build, load_distiller
 from distill_lib.training.guard import EVERY, FiniteGuard
 from distill_lib.training.optimizer import learning_rate
 from distill_lib.training.precision import choose_device, choose_precision
+from distill_lib.training.trained_networks import load_student, load_teacher
 
 from .helpers import (
     NUM_TEST,
