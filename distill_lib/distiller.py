@@ -200,10 +200,10 @@ class Distiller(nn.Module):
         """
         teacher = self.run_teacher(images)
         student = self.run_student(images)
-        weights = {term.name: term.weight_at(epoch) for term in self.terms}
-        weighted, values = {}, {}
+        weights, weighted, values = {}, {}, {}
         loss = 0.0
         for term in self.terms:
+            weights[term.name] = term.weight_at(epoch)
             if weights[term.name] == 0:
                 # Its value is for the record only: 0 · NaN would poison the sum.
                 with torch.no_grad():

@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch._dynamo.testing import CompileCounter
 
 from distill_lib.distiller import Distiller
 from distill_lib.errors import DistillError
@@ -324,6 +325,17 @@ def test_a_step_is_one_graph_for_the_compiler(teacher, student, batch):
         torch.testing.assert_close(theirs.raw[name], value)
     theirs.loss.backward()
     assert all(p.grad is not None for p in compiled.parameters())
+
+
+def test_a_new_epoch_is_no_new_graph_for_the_compiler(teacher, student, batch):
+    torch.compiler.reset()
+    compiled = torch.compile(
+        Distiller(teacher, student, [CrossEntropy(), Overhaul()]),
+        backend=(graphs := CompileCounter()),
+    )
+    for epoch in (1, 2, 3):
+        compiled(*batch, epoch).loss.backward()
+    assert graphs.frame_count == 1
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile wants a C++ compiler")

@@ -19,6 +19,7 @@ from distill_lib.recipes import Recipe
 from distill_lib.records import RunRecord
 from distill_lib.training import checkpoints, distributed, run_folder
 from distill_lib.training.build import Parts, build
+from distill_lib.training.compiled import compiled
 from distill_lib.training.evaluate import meter_of
 from distill_lib.training.guard import FiniteGuard
 from distill_lib.training.new_record import new_record, peak_memory
@@ -130,7 +131,7 @@ def _train(
     state = RunState(distiller, optimizer, scaler)
     state.resume(record)
     state.begin(record)
-    model: nn.Module = torch.compile(distiller) if compile else distiller
+    model: nn.Module = compiled(distiller) if compile else distiller
     if distributed.is_distributed():
         model = DistributedDataParallel(model)
     steps = data.num_batches(recipe.batch_size)

@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 import torch
+from torch._dynamo.testing import CompileCounter
 
 from distill_lib import build_model, evaluate, fit, get_recipe, paths
 from distill_lib.data import Augment, SmallImages, load_data
@@ -129,6 +130,27 @@ def test_a_compiled_run_trains_the_same_and_says_so(tmp_path, monkeypatch):
     )
     assert compiled.last["train"] == pytest.approx(ours.last["train"])
     assert (ours.environment["compiled"], compiled.environment["compiled"]) == (False, True)
+
+
+def test_a_run_is_compiled_however_many_came_before_it(tmp_path, monkeypatch):
+    torch.compiler.reset()
+    real, graphs = torch.compile, []
+
+    def counted(model):
+        graphs.append(CompileCounter())
+        return real(model, backend=graphs[-1])
+
+    monkeypatch.setattr(torch, "compile", counted)
+    for number in range(10):
+        fit(
+            tiny_recipe("plain", epochs=1),
+            data=tiny_data(),
+            student=tiny_net(4, seed=0),
+            out=tmp_path / str(number),
+            device="cpu",
+            compile=True,
+        )
+    assert all(counter.frame_count for counter in graphs)
 
 
 def test_the_shipped_teacher_loads_and_is_as_good_as_its_record():
