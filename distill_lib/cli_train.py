@@ -115,7 +115,9 @@ def _own_pair(known: argparse.Namespace, names: list[str], fields: list[str]) ->
 def _with_loss_list(recipe: Recipe, file) -> Recipe:
     from distill_lib.loss_list import read_loss_list, specs_from_loss_list
 
-    schedule = "cifar" if recipe.data.startswith("cifar") else "imagenet"
+    # The experiment's own data say it, not those that stand in for them at smoke.
+    data = RECIPES[recipe.name]["paper"].data if recipe.name in RECIPES else recipe.data
+    schedule = "cifar" if data.startswith("cifar") else "imagenet"
     return dataclasses.replace(
         recipe, terms=specs_from_loss_list(read_loss_list(file), data=schedule)
     )

@@ -89,6 +89,13 @@ def test_a_loss_list_replaces_the_terms(own_runs, tmp_path):
     assert train("kd-fashion-wrn16_2-wrn10_1", "--loss-list", str(file), *SMALL) == 0
     (run,) = own_runs.rglob("run.json")
     assert [term["term"] for term in load_record(run.parent).recipe["terms"]] == ["ce", "cd"]
+    assert train("kd-cifar10-wrn16_2-wrn10_1", "--loss-list", str(file), *SMALL) == 0
+    (of_cifar,) = own_runs.rglob("kd-cifar10*/**/run.json")
+    schedules = [
+        {term["decay"]["data"] for term in load_record(path.parent).recipe["terms"]}
+        for path in (run, of_cifar)
+    ]
+    assert schedules == [{"imagenet"}, {"cifar"}]
     file.write_text("print('executed')")
     assert train("kd-fashion-wrn16_2-wrn10_1", "--loss-list", str(file), *SMALL) == 2
 
