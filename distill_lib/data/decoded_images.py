@@ -18,6 +18,7 @@ from distill_lib.data.augment import normalise
 from distill_lib.data.batching import Batch, check_test_batches, check_train_batches, share_of
 from distill_lib.data.epoch_plan import epoch_generator
 from distill_lib.data.image_files import UNREADABLE
+from distill_lib.data.worker_signals import leave_signals_to_the_run
 from distill_lib.errors import DataError
 
 MOST_UNREADABLE = 0.01
@@ -143,6 +144,7 @@ class DecodedImages:
             samples,
             batch_sampler=_Plan(),
             num_workers=self.workers,
+            worker_init_fn=leave_signals_to_the_run,
             collate_fn=_collate,
             persistent_workers=stay and self.workers > 0,
             pin_memory=self.device.type == "cuda",

@@ -3,6 +3,8 @@
 import random
 import re
 import shutil
+import signal
+import subprocess
 
 import numpy as np
 import pytest
@@ -114,6 +116,24 @@ def test_workers_go_on_after_an_epoch_that_was_broken_off(folder):
     next(data.train_batches(batch_size=2, seed=1, epoch=1))
     assert same(epoch(open_set(folder)), epoch(data))
     assert same(epoch(open_set(folder)), epoch(data))
+
+
+@pytest.mark.skipif(not hasattr(signal, "sigwaitinfo"), reason="tells who sent a signal")
+@pytest.mark.parametrize("name", ["TERM", "INT", "USR1"])
+def test_a_signal_to_the_whole_group_leaves_the_workers_at_work(folder, name):
+    data = open_set(folder, workers=2)
+    batches = data.train_batches(batch_size=1, seed=1, epoch=2)
+    begun = [next(batches), next(batches)]
+    workers = data._train_loader._iterator._workers
+    subprocess.run(["kill", f"-{name}", *(str(worker.pid) for worker in workers)], check=True)
+    found = {int(batch.indices): batch.images[0] for batch in [*begun, *batches]}
+    assert same(epoch(open_set(folder)), found)
+    assert same(epoch(open_set(folder)), epoch(data))
+    assert all(worker.is_alive() for worker in workers)
+    for worker in workers:  # as at the end of the process
+        worker.terminate()
+        worker.join(timeout=10)
+    assert [worker.exitcode for worker in workers] == [0, 0]
 
 
 def test_odd_files_are_converted_or_left_out_and_named(folder):
