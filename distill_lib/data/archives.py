@@ -12,7 +12,7 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from distill_lib.errors import DataError
 
@@ -68,14 +68,27 @@ def unpack(archive: Path, folder: Path, *, max_members: int, max_bytes: int) -> 
                         f"{archive} holds more than expected: over {max_members:,} members or "
                         f"{max_bytes:,} bytes.\n  Is it the right archive?"
                     )
-                path = PurePosixPath(member.name)
-                is_inside = not path.is_absolute() and ".." not in path.parts
+                target = temporary / member.name
+                is_inside = target.is_relative_to(temporary) and ".." not in target.parts
                 if not is_inside or not (member.isreg() or member.isdir()):
                     raise _refused(archive, member, "plain files and folders inside it")
-                tar.extract(member, temporary, filter="data")
+                _write(tar, member, target)
         temporary.rename(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
+    """A file's bytes or an empty folder, and nothing else of a member: no owner, mode or link.
+
+    `TarFile.extract` needs `filter="data"` for that, which Python 3.11 has from 3.11.4 on.
+    """
+    if member.isdir():
+        target.mkdir(parents=True, exist_ok=True)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("wb") as file:
+        shutil.copyfileobj(tar.extractfile(member), file)
 
 
 @contextmanager
@@ -86,8 +99,9 @@ def _reading(archive: Path) -> Iterator[tarfile.TarFile]:
             _expect_end(tar)
     except _DAMAGE as error:
         if isinstance(error, OSError) and error.errno:
+            where = f" ({error.filename})" if error.filename else ""
             raise DataError(
-                f"{archive} cannot be read or unpacked: {error.strerror} ({error.filename}).\n"
+                f"{archive} cannot be read or unpacked: {error.strerror}{where}.\n"
                 "  Check that the file is there, and that the disk has room."
             ) from error
         raise DataError(
