@@ -12,7 +12,7 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from distill_lib.errors import DataError
 
@@ -68,11 +68,11 @@ def unpack(archive: Path, folder: Path, *, max_members: int, max_bytes: int) -> 
                         f"{archive} holds more than expected: over {max_members:,} members or "
                         f"{max_bytes:,} bytes.\n  Is it the right archive?"
                     )
-                target = temporary / member.name
-                is_inside = target.is_relative_to(temporary) and ".." not in target.parts
+                path = PurePath(member.name)
+                is_inside = not path.anchor and ".." not in path.parts
                 if not is_inside or not (member.isreg() or member.isdir()):
                     raise _refused(archive, member, "plain files and folders inside it")
-                _write(tar, member, target)
+                _write(tar, member, temporary / path)
         temporary.rename(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -4,6 +4,7 @@ import lzma
 import re
 import shutil
 import tarfile
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +48,14 @@ def test_both_ways_give_the_files(tmp_path, suffix):
     assert read_all(archive) == {"a": FILES["set/a.txt"], "b": FILES["set/b.txt"]}
     unpack_to(tmp_path / "out", archive)
     assert (tmp_path / "out/set/a.txt").read_bytes() == FILES["set/a.txt"]
+    assert files_below(tmp_path / "out") == ["set/a.txt", "set/b.txt"]
+
+
+def test_the_folder_may_be_named_from_below(tmp_path, monkeypatch):
+    archive = write_tar(tmp_path / "set.tar.gz", FILES)
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    unpack_to(Path("../out"), archive)
     assert files_below(tmp_path / "out") == ["set/a.txt", "set/b.txt"]
 
 
