@@ -115,19 +115,20 @@ def test_images_on_another_device_are_refused_and_auto_follows_them(tmp_path):
     assert record.environment["device"] == "cpu"
 
 
+def run_plain(out, *, compile):
+    return fit(
+        tiny_recipe("plain", epochs=1),
+        data=tiny_data(),
+        student=tiny_net(4, seed=0),
+        out=out,
+        device="cpu",
+        compile=compile,
+    )
+
+
 def test_a_compiled_run_trains_the_same_and_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
-    ours, compiled = (
-        fit(
-            tiny_recipe("plain", epochs=1),
-            data=tiny_data(),
-            student=tiny_net(4, seed=0),
-            out=tmp_path / str(compile),
-            device="cpu",
-            compile=compile,
-        )
-        for compile in (False, True)
-    )
+    ours, compiled = (run_plain(tmp_path / str(value), compile=value) for value in (False, True))
     assert compiled.last["train"] == pytest.approx(ours.last["train"])
     assert (ours.environment["compiled"], compiled.environment["compiled"]) == (False, True)
 
@@ -142,14 +143,7 @@ def test_a_run_is_compiled_however_many_came_before_it(tmp_path, monkeypatch):
 
     monkeypatch.setattr(torch, "compile", counted)
     for number in range(10):
-        fit(
-            tiny_recipe("plain", epochs=1),
-            data=tiny_data(),
-            student=tiny_net(4, seed=0),
-            out=tmp_path / str(number),
-            device="cpu",
-            compile=True,
-        )
+        run_plain(tmp_path / str(number), compile=True)
     assert all(counter.frame_count for counter in graphs)
 
 
