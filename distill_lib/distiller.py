@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from distill_lib.errors import DistillError
 from distill_lib.modes import evaluation_mode
+from distill_lib.pairs_table import pairs_table
 from distill_lib.taps import BATCH_NORMS, TapReader, unwrap
 from distill_lib.terms import FeatureTerm, Outputs, Overhaul, Term
 
@@ -245,44 +246,23 @@ class Distiller(nn.Module):
     def _overhaul_terms(self) -> Iterator[Overhaul]:
         return (term for term in self.terms if isinstance(term, Overhaul))
 
+    def _feature_terms(self) -> Iterator[FeatureTerm]:
+        return (term for term in self.terms if isinstance(term, FeatureTerm))
+
     def describe_taps(self) -> str:
         """Which features each term compares, and which it leaves out, a line each."""
-        terms = (term for term in self.terms if isinstance(term, FeatureTerm))
-        return "\n".join(term.describe_taps() for term in terms)
+        return "\n".join(term.describe_taps() for term in self._feature_terms())
 
     @torch.no_grad()
     def explain(self, images: Tensor) -> str:
-        """A table of every tap: shape, batch norm, margin range, divisor, share of the loss.
+        """A table of the features that are compared, a line for each pair of every term.
+
+        Taps, the teacher's shape, the pair's share of its term's value on these images; of OFD
+        batch norm, range of the margins and divisor as well.
 
         Args:
             images: a batch, (N, 3, H, W); it changes no statistics.
         """
         with evaluation_mode(self, self._teacher):
             student, teacher = self.run_student(images), self.run_teacher(images)
-            shares = {
-                term: torch.stack(term.shares(student, teacher)) for term in self._overhaul_terms()
-            }
-        header = ("teacher tap", "student tap", "shape", "batch norm", "margin", "divisor", "share")
-        rows = [header]
-        for term, share in shares.items():
-            share = share / share.sum()
-            pairs = zip(term.teacher_taps, term.student_taps, strict=True)
-            for i, (teacher_tap, student_tap) in enumerate(pairs):
-                shape = tuple(teacher.taps[teacher_tap].shape[1:])
-                margin = term.margins[i]
-                rows.append(
-                    (
-                        str(teacher_tap),
-                        f"{student_tap} ({student_tap.channels})",
-                        " x ".join(map(str, shape)),
-                        "measured" if term.measured else teacher_tap.batch_norm,
-                        f"{margin.min():.2f} .. {margin.max():.2f}",
-                        f"{term.divisors[i]:g}",
-                        f"{100 * share[i]:.1f} %",
-                    )
-                )
-        widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
-        return "\n".join(
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        )
+            return pairs_table(list(self._feature_terms()), student, teacher)

@@ -19,6 +19,7 @@ from distill_lib.terms import (
     Channel,
     CrossEntropy,
     DecoupledKnowledgeDistillation,
+    FeatureTerm,
     GuidedKnowledgeDistillation,
     Hint,
     KnowledgeDistillation,
@@ -267,6 +268,31 @@ def test_explain_shows_every_tap_and_changes_nothing(teacher, student, batch):
     assert distiller.training
     assert distiller.teacher.training
     assert all(torch.equal(v, before[name]) for name, v in distiller.state_dict().items())
+
+
+def test_explain_has_a_line_for_each_pair_of_every_term(teacher, student, batch):
+    terms = [Overhaul(), Channel(), AttentionTransfer(), Relational()]
+    distiller = Distiller(teacher, student, terms)
+    shares = {term.name: [] for term in terms}
+    for line in distiller.explain(batch[0]).splitlines()[1:]:
+        shares[line.split()[0]].append(float(line.split()[-2]))
+    assert [len(of_one) for of_one in shares.values()] == [3, 3, 3, 1]
+    for of_one in shares.values():
+        assert sum(of_one) == pytest.approx(100, abs=0.2)
+    alone = Distiller(teacher, student, [Channel()]).explain(batch[0])
+    assert "share" in alone and "margin" not in alone
+
+
+def test_explain_says_that_no_term_compares_features(teacher, student, batch):
+    distiller = Distiller(teacher, student, [CrossEntropy(), KnowledgeDistillation()])
+    assert distiller.explain(batch[0]) == "no term compares features"
+    assert Distiller(None, student, [CrossEntropy()]).explain(batch[0]).startswith("no term")
+
+
+def test_a_feature_term_without_a_compare_says_so(teacher, student, batch):
+    distiller = Distiller(teacher, student, [FeatureTerm(1.0)])
+    with pytest.raises(TypeError, match="FeatureTerm without a compare"):
+        distiller(*batch)
 
 
 def test_the_teacher_moves_along(teacher, student, batch):

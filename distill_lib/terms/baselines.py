@@ -6,7 +6,6 @@ from distill_lib.losses import attention_loss, hint_loss, rkd_loss
 from distill_lib.losses.relational import ANGLE_WEIGHT, DISTANCE_WEIGHT
 from distill_lib.taps import Tap
 from distill_lib.terms.on_features import Dropped, FeatureTerm, connector
-from distill_lib.terms.term import Outputs
 
 
 class AttentionTransfer(FeatureTerm):
@@ -23,8 +22,8 @@ class AttentionTransfer(FeatureTerm):
     def __init__(self, weight: float = 1000.0, **settings):
         super().__init__(weight, **settings)
 
-    def forward(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
-        return attention_loss(*self.features(student, teacher))
+    def compare(self, student: Tensor, teacher: Tensor) -> Tensor:
+        return attention_loss([student], [teacher])
 
 
 class Hint(FeatureTerm):
@@ -56,8 +55,8 @@ class Hint(FeatureTerm):
         """Convolution and batch norm."""
         return connector(student_channels, teacher_channels)
 
-    def forward(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
-        return hint_loss(*self.features(student, teacher))
+    def compare(self, student: Tensor, teacher: Tensor) -> Tensor:
+        return hint_loss([student], [teacher])
 
 
 class Relational(FeatureTerm):
@@ -91,6 +90,5 @@ class Relational(FeatureTerm):
         """The last tap."""
         return super().find(model, image_size)[-1:]
 
-    def forward(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
-        pairs = zip(*self.features(student, teacher), strict=True)
-        return sum(rkd_loss(s, t, distance=self.distance, angle=self.angle) for s, t in pairs)
+    def compare(self, student: Tensor, teacher: Tensor) -> Tensor:
+        return rkd_loss(student, teacher, distance=self.distance, angle=self.angle)

@@ -5,7 +5,6 @@ from torch import Tensor, nn
 from distill_lib.errors import FeatureError
 from distill_lib.losses import channel_loss
 from distill_lib.terms.on_features import FeatureTerm, connector
-from distill_lib.terms.term import Outputs
 
 
 class Channel(FeatureTerm):
@@ -46,5 +45,5 @@ class Channel(FeatureTerm):
             )
         return nn.Identity()
 
-    def forward(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
-        return channel_loss(*self.features(student, teacher))
+    def compare(self, student: Tensor, teacher: Tensor) -> Tensor:
+        return channel_loss([student], [teacher])

@@ -16,7 +16,8 @@ class FeatureTerm(Term):
     """A term that compares features of the student, through connectors, with the teacher's.
 
     Subclasses say at which side of the ReLU they read (`position`), whether both features must
-    have the same height and width (`same_size`), and what lies between (`build_connector`).
+    have the same height and width (`same_size`), what lies between (`build_connector`), and what a
+    pair's part of the raw value is (`compare`).
 
     Args:
         weight: what the raw value is multiplied by.
@@ -98,6 +99,22 @@ class FeatureTerm(Term):
             for connect, tap in zip(self.connectors, self.student_taps, strict=True)
         ]
         return transformed, [teacher.taps[tap] for tap in self.teacher_taps]
+
+    def compare(self, student: Tensor, teacher: Tensor) -> Tensor:
+        """A scalar of one pair: the connector's output and the teacher's feature."""
+        raise TypeError(f"{type(self).__name__} is a FeatureTerm without a compare")
+
+    def shares(self, student: Outputs, teacher: Outputs) -> list[Tensor]:
+        """Each pair's part of the raw value."""
+        pairs = zip(*self.features(student, teacher), strict=True)
+        return [self.compare(s, t) for s, t in pairs]
+
+    def forward(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
+        return sum(self.shares(student, teacher))
+
+    def settings_of_pairs(self) -> dict[str, list[str]]:
+        """What `explain` says of the pairs beside taps and shares: a title, a cell for each."""
+        return {}
 
 
 def connector(student_channels: int, teacher_channels: int) -> nn.Sequential:

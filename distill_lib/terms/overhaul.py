@@ -199,9 +199,6 @@ class Overhaul(FeatureTerm):
         """One (C,) for each tap."""
         return [getattr(self, f"margin{i}") for i in range(len(self.teacher_taps))]
 
-    def forward(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
-        return sum(self.shares(student, teacher))
-
     def shares(self, student: Outputs, teacher: Outputs) -> list[Tensor]:
         """Each tap's part of the raw value, divided by its divisor and by N."""
         students, teachers = self.features(student, teacher)
@@ -211,3 +208,13 @@ class Overhaul(FeatureTerm):
             overhaul_loss([s], [t], [margin], [d], self.distance) / batch
             for s, t, margin, d in pairs
         ]
+
+    def settings_of_pairs(self) -> dict[str, list[str]]:
+        """Where the margins come from, their ranges, and the divisors."""
+        return {
+            "batch norm": [
+                "measured" if self.measured else tap.batch_norm for tap in self.teacher_taps
+            ],
+            "margin": [f"{margin.min():.2f} .. {margin.max():.2f}" for margin in self.margins],
+            "divisor": [f"{divisor:g}" for divisor in self.divisors],
+        }
