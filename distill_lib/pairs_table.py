@@ -4,12 +4,19 @@ from collections.abc import Sequence
 
 import torch
 
+from distill_lib.tables import plain_table
 from distill_lib.terms import FeatureTerm, Outputs
 
 TITLES = (
-    "term", "teacher tap", "student tap", "shape", "batch norm", "margin", "divisor", "share"
-)  # fmt: skip
-NONE = "-"
+    "term",
+    "teacher tap",
+    "student tap",
+    "shape",
+    "batch norm",
+    "margin",
+    "divisor",
+    "share",
+)
 
 
 def pairs_table(terms: Sequence[FeatureTerm], student: Outputs, teacher: Outputs | None) -> str:
@@ -23,12 +30,7 @@ def pairs_table(terms: Sequence[FeatureTerm], student: Outputs, teacher: Outputs
     if not rows:
         return "no term compares features"
     titles = [title for title in TITLES if any(title in row for row in rows)]
-    cells = [titles, *([row.get(title, NONE) for title in titles] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in cells
-    )
+    return plain_table(titles, [[row.get(title) for title in titles] for row in rows])
 
 
 def _rows(term: FeatureTerm, student: Outputs, teacher: Outputs) -> list[dict[str, str]]:

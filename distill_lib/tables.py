@@ -1,4 +1,4 @@
-"""Tables as Markdown, which a terminal shows as well."""
+"""Tables as Markdown, which a terminal shows as well, and without its rules."""
 
 from collections.abc import Sequence
 
@@ -10,14 +10,22 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> s
         header: one title for each column.
         rows: as many cells in each; None is shown as a dash.
     """
-    cells = [list(header), *([_cell(value) for value in row] for row in rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
-    lines = [
-        "| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + " |"
-        for row in cells
-    ]
-    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+    cells = _lined_up(header, rows)
+    lines = ["| " + " | ".join(row) + " |" for row in cells]
+    rule = "|" + "|".join("-" * (len(title) + 2) for title in cells[0]) + "|"
     return "\n".join([lines[0], rule, *lines[1:]])
+
+
+def plain_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """The same without rules: columns two spaces apart. Arguments as `markdown_table`."""
+    return "\n".join("  ".join(row).rstrip() for row in _lined_up(header, rows))
+
+
+def _lined_up(header: Sequence[str], rows: Sequence[Sequence[object]]) -> list[list[str]]:
+    """Header and rows as text, padded to the widths of their columns."""
+    cells = [list(header), *([_cell(value) for value in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return [[c.ljust(w) for c, w in zip(row, widths, strict=True)] for row in cells]
 
 
 def _cell(value: object) -> str:
