@@ -36,7 +36,7 @@ def examine(device: str = "auto") -> tuple[list[str], bool]:
         lines.append("self-check skipped: the golden values are not in this installation")
         return lines, True
     for name, error in results.items():
-        lines.append(f"self-check {name}: relative error {error:.1e}")
+        lines.append(f"self-check on the CPU, {name}: relative error {error:.1e}")
     well = max(results.values()) < 1e-5
     lines.append("all is well" if well else "NOT WELL: the values differ from the authors' code")
     return lines, well

@@ -1,6 +1,6 @@
 """Margin ReLU, the teacher transform of OFD.
 
-Paper: A Comprehensive Overhaul of Feature Distillation (Heo et al., ICCV 2019), section 3.1; the
+Paper: A Comprehensive Overhaul of Feature Distillation (Heo et al., ICCV 2019), section 3.2; the
 closed form is derived in its appendix A. A batch-norm channel with weight w and bias b puts out
 x ~ N(b, w²), so the layer itself knows the mean of its own negative values, E[x | x < 0].
 Differs from the authors' code: `tail="exact"` follows the conditional mean where theirs jumps to
@@ -40,7 +40,7 @@ def margin_from_batch_norm(weight: Tensor, bias: Tensor, tail: Tail = "paper") -
     Raises:
         DistillError: shapes differ, a value is not finite, or `tail` is unknown.
 
-    OFD, section 3.1 and appendix A. Explained in notebooks/03_margin_relu.ipynb.
+    OFD, section 3.2 and appendix A. Explained in notebooks/03_margin_relu.ipynb.
     """
     if tail not in ("paper", "exact"):
         raise DistillError(f"tail is {tail!r}; expected 'paper' or 'exact'.")
@@ -101,7 +101,7 @@ def margin_relu(x: Tensor, margin: Tensor) -> Tensor:
     Raises:
         DistillError: the number of channels differs.
 
-    OFD, section 3.1, eq. (3). Explained in notebooks/03_margin_relu.ipynb.
+    OFD, section 3.2, eq. (3). Explained in notebooks/03_margin_relu.ipynb.
     """
     if x.dim() < 2 or margin.numel() != x.shape[1]:
         raise DistillError(

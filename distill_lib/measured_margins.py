@@ -1,6 +1,6 @@
 """Margins measured on data, for a teacher whose taps have no batch norm before them.
 
-OFD, section 3.1: the margin is the expectation of the negative responses; the closed form needs
+OFD, section 3.2: the margin is the expectation of the negative responses; the closed form needs
 a batch norm, the sample mean needs images. The numbers belong to one teacher's weights, whose
 digest they carry.
 """

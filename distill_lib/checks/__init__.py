@@ -20,24 +20,3 @@ from distill_lib.checks.similarity import check_disguise
 from distill_lib.checks.soft_targets import check_kd
 from distill_lib.checks.taps import check_lowest
 from distill_lib.checks.verdict import CORRECT, NOT_ATTEMPTED
-
-__all__ = [
-    "CORRECT",
-    "NOT_ATTEMPTED",
-    "check_anchors",
-    "check_claim",
-    "check_disguise",
-    "check_gradient",
-    "check_guided",
-    "check_kd",
-    "check_lowest",
-    "check_margin",
-    "check_miou",
-    "check_overhaul",
-    "check_own_pair",
-    "check_pair_recipe",
-    "check_parameters",
-    "check_prediction",
-    "check_seeds_needed",
-    "check_twin",
-]

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import torch
 from torch import nn
+from torchvision.models import MobileNetV2
 
 from distill_lib.checks.verdict import CORRECT, NOT_ATTEMPTED, verdict_on
 from distill_lib.distiller import Distiller
@@ -37,8 +38,9 @@ def _verdict(given: object) -> str:
     if not isinstance(student, nn.Module) or not isinstance(odd, Tap):
         kinds = ", ".join(type(part).__name__ for part in given)
         return f"wrong: {WANTED} (a module, two lists of taps, a tap); got {kinds}"
-    if isinstance(student, WideResNet):
-        return "wrong: the student is a WRN, as in the course: bring a network of another family"
+    if isinstance(student, WideResNet | MobileNetV2):
+        kind = type(student).__name__
+        return f"wrong: the student is a {kind}, as in the course: bring one of another family"
     if len(student_taps) < 2:
         return f"wrong: {len(student_taps)} pair; want two at least"
     teacher = build_model("wrn_16_2", CLASSES)

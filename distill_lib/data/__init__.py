@@ -29,27 +29,3 @@ from distill_lib.data.registry import (
     prepare,
 )
 from distill_lib.data.small_images import SmallImages
-
-__all__ = [
-    "CIFAR_AUGMENT",
-    "CIFAR_MMRAZOR_AUGMENT",
-    "DATASETS",
-    "FASHION_AUGMENT",
-    "VOID",
-    "Augment",
-    "Batch",
-    "BoxAugment",
-    "DatasetInfo",
-    "DatasetStatus",
-    "ImageData",
-    "ImageFolders",
-    "MaskAugment",
-    "ResizedCrop",
-    "SmallImages",
-    "check_files",
-    "crop_and_flip",
-    "data_status",
-    "load_data",
-    "normalise",
-    "prepare",
-]

@@ -11,21 +11,3 @@ from distill_lib.losses.overhaul import default_divisors, overhaul_loss, partial
 from distill_lib.losses.pixels import pixel_cross_entropy
 from distill_lib.losses.relational import rkd_angle_loss, rkd_distance_loss, rkd_loss
 from distill_lib.losses.soft_targets import dkd_loss, guided_kd_loss, kd_loss
-
-__all__ = [
-    "Predictions",
-    "attention_loss",
-    "channel_loss",
-    "default_divisors",
-    "dkd_loss",
-    "guided_kd_loss",
-    "hint_loss",
-    "kd_loss",
-    "multibox_loss",
-    "overhaul_loss",
-    "partial_l2",
-    "pixel_cross_entropy",
-    "rkd_angle_loss",
-    "rkd_distance_loss",
-    "rkd_loss",
-]

@@ -1,6 +1,6 @@
 """Overhaul loss: partial L2 between the student and the margin-ReLU'd teacher.
 
-A Comprehensive Overhaul of Feature Distillation (Heo et al., ICCV 2019), section 3.3. Differs from
+A Comprehensive Overhaul of Feature Distillation (Heo et al., ICCV 2019), section 3.2. Differs from
 the authors' code: selection replaces multiplication by a mask (inf · 0 is NaN).
 Proved by the golden keys `partial_l2/` and `ofd/`.
 """
@@ -37,7 +37,7 @@ def partial_l2(student: Tensor, teacher: Tensor) -> Tensor:
     Raises:
         FeatureError: shapes differ.
 
-    OFD, section 3.3. Explained in notebooks/05_partial_l2.ipynb.
+    OFD, section 3.2. Explained in notebooks/05_partial_l2.ipynb.
     """
     same_shape(student, teacher)
     return _PartialSquares.apply(student, teacher)
@@ -119,7 +119,7 @@ def overhaul_loss(
         teachers: pre-ReLU teacher features of the same shapes.
         margins: one (C_i,) for each tap.
         divisors: what each tap's loss is divided by; 2^(n-1-i) for tap i of n if not given
-            (8, 4, 2, 1 for four taps: deeper features count more. OFD authors' code).
+            (8, 4, 2, 1 for four taps, as their sizes halve: all count alike. OFD authors' code).
         distance: as in `feature_distance`.
     Returns:
         scalar, summed over everything; the authors divide it by N and by 1000 or 10000 outside.

@@ -117,9 +117,10 @@ def weight_sweep(ax: Axes, errors: Mapping[float, float], *, published: bool) ->
     # At the end where the curve is further away, on the other side of the line.
     ends = {"left": factors[0], "right": factors[-1]}
     side = max(ends, key=lambda end: abs(errors[ends[end]] - alone))
-    said = f"student alone {alone:.2f}"
     va = "top" if errors[ends[side]] > alone else "bottom"
-    ax.text(ends[side], alone, said, ha=side, va=va, color="#666666")
+    edge = {"left": 0.01, "right": 0.99}[side]
+    place = {"ha": side, "va": va, "transform": ax.get_yaxis_transform()}
+    ax.text(edge, alone, f"student alone {alone:.2f}", color="#666666", **place)
     ax.plot(
         factors,
         [errors[factor] for factor in factors],
@@ -128,17 +129,20 @@ def weight_sweep(ax: Axes, errors: Mapping[float, float], *, published: bool) ->
         markerfacecolor="white" if published else None,
         markersize=7,
     )
-    for factor in factors:
+    for i, factor in enumerate(factors):
+        before, after = factors[max(i - 1, 0)], factors[min(i + 1, len(factors) - 1)]
+        above, rises = errors[factor] > alone, errors[after] > errors[before]
         ax.annotate(
             f"{errors[factor]:.2f}",
             (factor, errors[factor]),
-            (0, 8 if errors[factor] > alone else -15),
+            # Beside the curve: on its left where it rises above the label's place, or falls below.
+            (-14 if above == rises else 14, 8 if above else -15),
             textcoords="offset points",
             ha="center",
         )
     ax.set_xscale("log")
     ax.set(xlabel="factor on the default weight (log)", ylabel="top-1 error (%)")
-    ax.margins(x=0.12, y=0.25)
+    ax.margins(x=0.17, y=0.25)
 
 
 def growth_with_resolution(ax: Axes, sizes: Sequence[int], losses: Sequence[float]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
@@ -61,20 +62,27 @@ def show_mask(ax: Axes, mask: Tensor, classes: Sequence[str], *, ground: str | N
         classes: names of the K classes.
         ground: the class that is grey and bears no name, if there is one.
     """
-    mask = np.asarray(mask.cpu())
+    mask = mask.cpu()
     colours = [GROUND_COLOUR if c == ground else class_colour(k) for k, c in enumerate(classes)]
     ax.patch.set(facecolor="white", edgecolor="#888888", hatch="////")
-    shown = np.ma.masked_equal(mask, VOID)
+    shown = np.ma.masked_equal(mask.numpy(), VOID)
     palette = ListedColormap(colours)
     ax.imshow(shown, cmap=palette, vmin=0, vmax=len(classes) - 1, interpolation="nearest")
     for k, name in enumerate(classes):
-        rows, columns = np.nonzero(mask == k)
-        if name != ground and len(rows) >= LEAST_NAMED:
-            # The pixel of the class that is nearest to its middle: a mean may lie outside.
-            middle = (rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2
-            at = middle.argmin()
-            _label(ax, columns[at], rows[at], name[:3], ha="center", va="center")
+        own = mask == k
+        if name != ground and own.sum() >= LEAST_NAMED:
+            row, column = _innermost(own)
+            _label(ax, column, row, name[:3], ha="center", va="center")
     _bare(ax)
+
+
+def _innermost(own: Tensor) -> list[int]:
+    """Row and column of a pixel that is furthest from where `own`, (H, W), is False."""
+    inside = F.pad(own.float(), (1, 1, 1, 1))[None]
+    while (eroded := -F.max_pool2d(-inside, 3, stride=1, padding=1)).any():
+        inside = eroded
+    places = inside[0].nonzero() - 1
+    return places[len(places) // 2].tolist()
 
 
 def show_boxes(ax: Axes, found: Mapping[str, Tensor], classes: Sequence[str]) -> None:

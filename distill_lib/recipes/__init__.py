@@ -160,31 +160,3 @@ def what_differs(a: Recipe, b: Recipe) -> list[tuple[str, object, object]]:
         for key in keys
         if flat_a.get(key) != flat_b.get(key) and key.split(".")[0] not in skipped
     ]
-
-
-__all__ = [
-    "AT",
-    "BUDGETS",
-    "CD",
-    "CE",
-    "DKD",
-    "GKD",
-    "KD",
-    "OFD",
-    "RECIPES",
-    "SUITES",
-    "RKD",
-    "Budget",
-    "Hint",
-    "MultiBox",
-    "Optim",
-    "PixelCE",
-    "Published",
-    "Recipe",
-    "TermSpec",
-    "as_dict",
-    "flatten",
-    "get_recipe",
-    "recipe_from_dict",
-    "what_differs",
-]

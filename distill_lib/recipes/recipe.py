@@ -139,12 +139,8 @@ class Recipe:
         return any(spec.term.needs_teacher for spec in self.terms)
 
 
-IDENTITY = frozenset(
-    "data student terms teacher teacher_model teacher_mode augment image_size pretrained "
-    "train_limit optim batch_size epochs precision seed".split()
-)
-"""Fields that change the mathematics: a checkpoint made with others is refused."""
 OPTIONAL = ("pretrained", "evaluate_every", "optim.lr_factors", "optim.connectors_first")
 """Fields that a record leaves out where they are at their default."""
 FREE = frozenset("name budget evaluate_every checkpoint_steps paper note published".split())
-"""Fields that may change between a run and its resumption."""
+"""Fields that may change between a run and its resumption; with another value of any other field a
+checkpoint is refused."""

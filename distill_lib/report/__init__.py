@@ -13,20 +13,3 @@ from distill_lib.report.page import results_page, write_results
 from distill_lib.report.rows import published_text
 from distill_lib.report.tables import TABLES, Table
 from distill_lib.report.write import report_table, write_report
-
-__all__ = [
-    "TABLES",
-    "Difference",
-    "Table",
-    "difference_to_plain",
-    "group_by_seed",
-    "mean_and_deviation",
-    "paired_difference",
-    "plain_of",
-    "published_text",
-    "report_figure",
-    "report_table",
-    "results_page",
-    "write_report",
-    "write_results",
-]

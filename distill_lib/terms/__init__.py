@@ -12,23 +12,3 @@ from distill_lib.terms.on_logits import (
 )
 from distill_lib.terms.overhaul import Overhaul
 from distill_lib.terms.term import Outputs, Term
-
-__all__ = [
-    "AttentionTransfer",
-    "Channel",
-    "CrossEntropy",
-    "DecoupledKnowledgeDistillation",
-    "FeatureTerm",
-    "GuidedKnowledgeDistillation",
-    "Hint",
-    "KnowledgeDistillation",
-    "MultiBox",
-    "Outputs",
-    "Overhaul",
-    "PixelCrossEntropy",
-    "Relational",
-    "Term",
-    "check_pairs",
-    "connector",
-    "match_taps",
-]

@@ -120,7 +120,7 @@ class FeatureTerm(Term):
 def connector(student_channels: int, teacher_channels: int) -> nn.Sequential:
     """OFD's student transform: 1x1 convolution without bias, then batch norm, no ReLU.
 
-    Kaiming fan-out initialised. OFD, section 3.1 ("student transform").
+    Kaiming fan-out initialised. OFD, section 3.2 ("student transform").
     """
     convolution = nn.Conv2d(student_channels, teacher_channels, 1, bias=False)
     nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")

@@ -4,5 +4,3 @@ from distill_lib.training.build import build, load_distiller
 from distill_lib.training.evaluate import evaluate
 from distill_lib.training.fit import fit
 from distill_lib.training.trained_networks import load_student
-
-__all__ = ["build", "evaluate", "fit", "load_distiller", "load_student"]

@@ -15,21 +15,3 @@ from distill_lib.report.figures.every_run import report_figure
 from distill_lib.report.figures.figure import Figure
 from distill_lib.report.figures.label_gains import LABEL_FIGURE, has_sizes, label_gains
 from distill_lib.report.figures.similarity import CKA_FIGURE, has_similarity, stage_similarity
-
-__all__ = [
-    "CKA_FIGURE",
-    "COST_FIGURE",
-    "DOT_FIGURE",
-    "GAIN_FIGURE",
-    "LABEL_FIGURE",
-    "Figure",
-    "cost_curves",
-    "dot_plot",
-    "gain_curves",
-    "has_similarity",
-    "has_sizes",
-    "label_gains",
-    "report_figure",
-    "stage_similarity",
-    "training_multiply_adds",
-]
