@@ -99,7 +99,8 @@ def test_the_package_that_counts_is_named_where_it_is_missing(monkeypatch):
 
 
 def test_bccds_rows_need_what_can_be_trained_here():
-    teacher, plain, ofd = (get_recipe(name, "laptop") for name in SUITES["bccd"])
+    teacher, plain, ofd, lighter = (get_recipe(name, "laptop") for name in SUITES["bccd"])
+    assert lighter.teacher == ofd.teacher and lighter.terms[1].weight == ofd.terms[1].weight / 10
     assert ofd.teacher == teacher.name and ofd.student == plain.student == "ssd/resnet18"
     assert ofd.optim == plain.optim and ofd.epochs == plain.epochs
     for row in (teacher, plain, ofd):

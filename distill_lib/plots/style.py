@@ -35,7 +35,7 @@ LABELS, COLOURS, MARKERS, DASHES = (
 )
 VARIANT_LABELS = {
     "ofd_relu": "ReLU on the teacher",
-    "ofd_raw": "nothing on the teacher",
+    "ofd_raw": "no margin",
     "ofd_exact": "margins with exact tail",
     "ofd_conv": "convolution without BN",
     "ofd_post": "after the ReLU",

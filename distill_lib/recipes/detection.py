@@ -7,6 +7,7 @@ divisors that they have in classification, the extra layers have 1, as ASPP has 
 
 from dataclasses import replace
 
+from distill_lib.recipes.methods import at_a_tenth
 from distill_lib.recipes.recipe import OFD, MultiBox, Optim, Recipe
 from distill_lib.recipes.segmentation import (
     BLOCKS,
@@ -139,5 +140,7 @@ RECIPES = (
     | _family(BCCD, "bccd", "resnet50")
     | _family(VOC, "voc0712", "resnet50")
 )
+LIGHTER = at_a_tenth(RECIPES["ofd-bccd-resnet50-resnet18"])
+RECIPES |= {LIGHTER["paper"].name: LIGHTER}
 SUITE = tuple(name for name in RECIPES if "-bccd-" in name)
 """BCCD's rows, the teacher before its students."""

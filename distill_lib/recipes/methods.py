@@ -1,6 +1,8 @@
 """Every method's terms, with the weights that all CIFAR recipes share."""
 
-from distill_lib.recipes.recipe import AT, CD, CE, DKD, GKD, KD, OFD, RKD, Hint, TermSpec
+from dataclasses import replace
+
+from distill_lib.recipes.recipe import AT, CD, CE, DKD, GKD, KD, OFD, RKD, Hint, Recipe, TermSpec
 from distill_lib.schedules import Decay
 
 LRDV2 = Decay("cifar", "lrdv2")
@@ -21,3 +23,19 @@ METHODS: dict[str, tuple[TermSpec, ...]] = {
     "ofd_kd": (CE(), OFD(weight=1e-3), KD(weight=0.9, temperature=4.0)),
 }
 """Method -> its terms; a recipe's name begins with the method: ofd-cifar10-wrn16_2-wrn10_1."""
+
+
+def at_a_tenth(budgets: dict[str, Recipe]) -> dict[str, Recipe]:
+    """A recipe `ofd-...` at a tenth of OFD's weight: `ofd_x0.1-...`, at the same budgets."""
+    return {
+        budget: replace(
+            recipe,
+            name=recipe.name.replace("ofd-", "ofd_x0.1-", 1),
+            terms=tuple(
+                replace(term, weight=term.weight / 10) if isinstance(term, OFD) else term
+                for term in recipe.terms
+            ),
+            note=f"{recipe.note}; a tenth of OFD's weight, tried after the full weight was seen",
+        )
+        for budget, recipe in budgets.items()
+    }
