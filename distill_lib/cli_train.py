@@ -134,7 +134,7 @@ def _overridden(recipe: Recipe, arguments: list[str]) -> Recipe:
         default=recipe,
         args=arguments,
         prog=f"python -m distill_lib train {recipe.name}",
-        config=(tyro.conf.AvoidSubcommands,),
+        config=(tyro.conf.AvoidSubcommands, tyro.conf.FlagConversionOff),
     )
     return dataclasses.replace(changed, name=recipe.name, budget=recipe.budget)
 

@@ -20,6 +20,10 @@ from distill_lib.terms import FeatureTerm, Outputs, Overhaul, Term
 TeacherMode = Literal["eval", "train"]
 
 
+BY_DIMENSIONS = {2: "classification", 4: "segmentation"}
+"""Dimensions of the logits -> the task that a network is for."""
+
+
 class Step(NamedTuple):
     """What one forward gives: the loss, its terms before and after their weights, logits (N, K).
 
@@ -45,10 +49,11 @@ class Step(NamedTuple):
 
 
 @torch.no_grad()
-def count_classes(model: nn.Module, image_size: int) -> int:
-    """K of a network's logits, (N, K) or (N, K, H, W), by one dry forward in evaluation mode.
+def task_and_classes(model: nn.Module, image_size: int) -> tuple[str, int]:
+    """What a network is for, and K, by one dry forward in evaluation mode.
 
-    A detector's output says it as `num_classes`. The network is left in the mode it was in.
+    Logits (N, K) are classification, (N, K, H, W) segmentation; a detector's output says K as its
+    `num_classes`. The network is left in the mode it was in.
 
     Raises:
         DistillError: the network refuses such images, or gives neither of the two.
@@ -63,14 +68,16 @@ def count_classes(model: nn.Module, image_size: int) -> int:
             f"{type(model).__name__} fails on two images of {image_size} pixels: {error}\n"
             "  If they are too small for it, say image_size=..."
         ) from error
-    classes = output.shape[1] if isinstance(output, Tensor) else getattr(output, "num_classes", 0)
-    if not classes:
-        raise DistillError(
-            f"{type(model).__name__} gives a {type(output).__name__}; expected logits (N, K), "
-            "(N, K, H, W), or an output that says its num_classes.\n"
-            "  Wrap it in a module that gives the logits alone."
-        )
-    return classes
+    if isinstance(output, Tensor) and output.dim() in BY_DIMENSIONS:
+        return BY_DIMENSIONS[output.dim()], output.shape[1]
+    if hasattr(output, "num_classes"):
+        return "detection", output.num_classes
+    shape = f" {tuple(output.shape)}" if isinstance(output, Tensor) else ""
+    raise DistillError(
+        f"{type(model).__name__} gives a {type(output).__name__}{shape}; expected logits (N, K), "
+        "(N, K, H, W), or an output that says its num_classes.\n"
+        "  Wrap it in a module that gives the logits alone."
+    )
 
 
 class Distiller(nn.Module):
@@ -80,7 +87,8 @@ class Distiller(nn.Module):
     student and connectors and leaves the teacher out.
 
     Args:
-        teacher: a trained network, or None where no term needs one.
+        teacher: a trained network, or None where no term needs one. It is left frozen, running
+            statistics of its batch norms included (`track_running_stats`).
         student: the network to train.
         terms: the addends of the loss, names all different.
         teacher_mode: "eval" uses the teacher's running statistics (MMRazor); "train" the batch's
@@ -121,8 +129,10 @@ class Distiller(nn.Module):
         object.__setattr__(self, "_teacher", unwrap(teacher) if needing else None)
         self._check_logits(image_size)
         self.terms = nn.ModuleList(terms)
+        like = next(self.student.parameters())
         for term in terms:
             term.attach(self._teacher, self.student, image_size)
+            term.to(like.device, like.dtype)
         self._read_student = TapReader(
             self.student, [t for term in terms for t in term.student_taps], when_asked=True
         )
@@ -165,7 +175,7 @@ class Distiller(nn.Module):
 
     def _check_logits(self, image_size: int) -> None:
         classes = {
-            role: count_classes(model, image_size)
+            role: task_and_classes(model, image_size)[1]
             for role, model in (("teacher", self._teacher), ("student", self.student))
             if model is not None
         }

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
+from torch import Tensor
+
 from distill_lib import paths
 from distill_lib.errors import DistillError
 from distill_lib.files import write_atomically
@@ -18,7 +20,7 @@ def publish(record: RunRecord, folder: Path | None = None, *, weights: bool = Fa
     Args:
         record: a finished run.
         folder: where to; the recipe's own place below `results/` if not given.
-        weights: also the last epoch's weights, in half precision.
+        weights: also the last epoch's weights, in half precision where it holds them.
     Returns:
         the record in its new place.
     Raises:
@@ -34,10 +36,20 @@ def publish(record: RunRecord, folder: Path | None = None, *, weights: bool = Fa
     published = replace(record, path=folder, weights={}, distiller=None)
     if weights:
         state = record.load_weights("last")
-        half = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
-        published.save_weights("last", half)
+        published.save_weights("last", {name: _halved(value) for name, value in state.items()})
     published.save()
     if (similarity := record.path / CKA_FILE).is_file():
         content = similarity.read_bytes()
         write_atomically(folder / CKA_FILE, lambda handle: handle.write(content))
+    else:
+        (folder / CKA_FILE).unlink(missing_ok=True)  # of the run that was published before
+    if not weights:
+        (folder / "last.safetensors").unlink(missing_ok=True)
     return published
+
+
+def _halved(value: Tensor) -> Tensor:
+    """In half precision, unless a number would become infinite, or 0 that is none."""
+    half = value.half()
+    lost = half.isinf() | ((half == 0) & (value != 0))
+    return half if value.is_floating_point() and not lost.any() else value

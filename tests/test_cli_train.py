@@ -179,6 +179,13 @@ def test_ofds_weight_goes_by_the_size_that_is_asked_for():
     assert recipe.terms[1].weight == 0.5 and recipe.image_size == 32
 
 
+def test_yes_and_no_are_set_as_the_help_shows_them(own_runs):
+    words = ["--optim.nesterov", "False", "--optim.momentum", "0", "--epochs", "1"]
+    assert train("plain-fashion-wrn10_1", *SMALL, *words) == 0
+    (run,) = own_runs.rglob("run.json")
+    assert load_record(run.parent).recipe["optim"]["nesterov"] is False
+
+
 def test_fields_before_any_recipe_are_told(capsys):
     assert train("--optim.lr", "0.1", "plain-fashion-wrn10_1") == 2
     assert "comes before any recipe" in capsys.readouterr().err

@@ -78,6 +78,16 @@ def test_map_at_half_overlap_over_101_recalls(answers, expected):
     assert found["images"] == 2 and found["loss"] > 0
 
 
+def test_images_without_an_object_score_0():
+    found = evaluate(Detector(FIRST, target()), given_data(target(), target()))
+    assert found["map50"] == 0.0
+
+
+def test_a_network_that_finds_no_boxes_is_told():
+    with pytest.raises(DistillError, match="Linear has no detect"):
+        AveragePrecision(nn.Linear(1, 1), "ab", "cpu")
+
+
 def test_every_process_counts_the_images_of_all(monkeypatch):
     one, other = (AveragePrecision(Detector(a), "ab", "cpu") for a in (FIRST, target()))
     for meter, truth in ((one, FIRST), (other, SECOND)):

@@ -94,6 +94,12 @@ class BoxSet(FolderSet):
             BoxFiles(files, self.classes, test=is_test)
             for files, is_test in zip(self.annotations(folder), (False, True), strict=True)
         )
+        for split, files in (("train", train), ("test", test)):
+            if all(a.difficult.all() for a in files.annotations):
+                raise DataError(
+                    f"{name}: none of the {len(files)} annotations to {split} on has an object "
+                    "that counts.\n  Expected one at least that is not difficult and has an area."
+                )
         found = dict(
             zip(train.files + test.files, train.annotations + test.annotations, strict=True)
         )

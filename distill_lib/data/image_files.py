@@ -26,6 +26,8 @@ def read_rgb(path: Path | str) -> tuple["Image.Image | None", str | None]:
             image.load()
             if image.mode == "RGB":
                 return image, None
+            if image.mode.startswith("I"):  # 16 bits, which `convert` would cut off at 255
+                return image.point(lambda value: value / 256).convert("RGB"), image.mode
             return image.convert("RGB"), "grey" if image.mode == "L" else image.mode
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         return None, f"{UNREADABLE}: {str(error).replace(str(path), 'the file')}"

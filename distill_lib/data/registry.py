@@ -67,6 +67,13 @@ class DatasetInfo:
     locate: Callable[[], tuple[bool, str]]
     classes: tuple[str, ...] = ()
 
+    @property
+    def task(self) -> str:
+        """What its labels are for, a name in `TASKS`."""
+        return {MaskAugment: "segmentation", BoxAugment: "detection"}.get(
+            type(self.augment), "classification"
+        )
+
 
 def load_data(
     name: str,

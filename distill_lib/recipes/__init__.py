@@ -6,7 +6,10 @@ get_recipe("ofd-cifar10-wrn28_4-wrn16_2", "laptop")
 from dataclasses import asdict
 
 from distill_lib.data.augment import Augment
+from distill_lib.data.boxes import BoxAugment
 from distill_lib.data.image_folders import ResizedCrop
+from distill_lib.data.masks import MaskAugment
+from distill_lib.data.registry import AnyAugment
 from distill_lib.errors import DistillError, unknown_name
 from distill_lib.recipes import (
     cifar,
@@ -68,6 +71,10 @@ SUITES: dict[str, tuple[str, ...]] = {
 """Tables that `train` runs from one command: their recipes, a teacher before its students."""
 
 
+NAMED_AUGMENTS = {kind.__name__: kind for kind in (MaskAugment, BoxAugment)}
+"""Augmentations that a record names; the others are told by their fields."""
+
+
 def get_recipe(name: str, budget: Budget = "paper") -> Recipe:
     """The recipe of this name at this budget.
 
@@ -107,6 +114,8 @@ def as_dict(recipe: Recipe) -> dict:
     """A recipe as plain data, each term with its name, for records and comparison."""
     data = asdict(recipe)
     data["terms"] = [spec.as_dict() for spec in recipe.terms]
+    if (kind := type(recipe.augment).__name__) in NAMED_AUGMENTS:
+        data["augment"]["kind"] = kind
     for name in OPTIONAL:
         *outer, key = name.split(".")
         owner, inside = (getattr(recipe, outer[0]), data[outer[0]]) if outer else (recipe, data)
@@ -135,8 +144,11 @@ def recipe_from_dict(data: dict) -> Recipe:
         ) from error
 
 
-def _augment(values: dict) -> Augment | ResizedCrop:
-    return ResizedCrop(**values) if "scale" in values else Augment(**values)
+def _augment(values: dict) -> AnyAugment:
+    kind = NAMED_AUGMENTS.get(values.pop("kind", None))
+    if kind is None:
+        kind = ResizedCrop if "scale" in values else Augment
+    return kind(**values)
 
 
 def _tuples(value):

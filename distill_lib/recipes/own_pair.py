@@ -5,10 +5,12 @@ from dataclasses import replace
 
 from distill_lib.data.registry import dataset_info
 from distill_lib.errors import DistillError, unknown_name
-from distill_lib.recipes.recipe import CE, OFD, Budget, Optim, Recipe
+from distill_lib.recipes.recipe import CE, OFD, Budget, MultiBox, Optim, PixelCE, Recipe
 from distill_lib.recipes.specs import SPECS, Spec
 
 EPOCHS: dict[Budget, int] = {"smoke": 1, "laptop": 8, "paper": 100}
+WITH_LABELS = {"classification": CE, "segmentation": PixelCE, "detection": MultiBox}
+"""Task -> the term that compares with the labels."""
 LARGE = 64
 """Pixels above which OFD's weight is the authors' for ImageNet."""
 
@@ -27,7 +29,8 @@ def own_pair(
         teacher: what `Recipe.teacher` may be: a run's folder, a recipe, weights:<enum>, a file.
         student: a network of `build_model`.
         data: a data set of `load_data`.
-        terms: names with commas, such as "ofd" or "cd,gkd"; cross entropy is added.
+        terms: names with commas, such as "ofd" or "cd,gkd"; the task's own loss with the labels,
+            such as cross entropy, is added.
         budget: says the number of epochs.
         image_size: pixels, of which OFD's weight follows; the data set's own if not given.
     Raises:
@@ -43,7 +46,7 @@ def own_pair(
         data=data,
         student=student,
         teacher=teacher,
-        terms=_terms(terms, image_size),
+        terms=_terms(terms, WITH_LABELS[info.task], image_size),
         image_size=image_size,
         optim=Optim(lr=0.1, weight_decay=5e-4, schedule="one_cycle"),
         batch_size=64,
@@ -54,12 +57,12 @@ def own_pair(
     )
 
 
-def _terms(names: str, image_size: int) -> tuple[Spec, ...]:
-    specs = [CE()]
+def _terms(names: str, with_labels: type[Spec], image_size: int) -> tuple[Spec, ...]:
+    specs = [with_labels()]
     for name in filter(None, (name.strip() for name in names.split(","))):
         if name not in SPECS:
             raise unknown_name("term", name, SPECS)
-        if name != CE.term.name:
+        if name != with_labels.term.name:
             specs.append(SPECS[name]())
     if len({spec.term.name for spec in specs}) != len(specs):
         raise DistillError(f"--terms {names} names a term twice.")

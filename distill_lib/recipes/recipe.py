@@ -1,11 +1,11 @@
 """A recipe is one row of a paper's table, as data: no callables, only names and numbers."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from distill_lib.data.augment import Augment
-from distill_lib.data.image_folders import ResizedCrop
+from distill_lib.data.registry import AnyAugment
 from distill_lib.errors import DistillError
 from distill_lib.recipes.specs import (  # noqa: F401 - a recipe and its terms in one import
     AT,
@@ -23,6 +23,8 @@ from distill_lib.recipes.specs import (  # noqa: F401 - a recipe and its terms i
 )
 
 Budget = Literal["smoke", "laptop", "paper"]
+Number = tuple[str, float, bool, str]
+"""A number of a recipe: what it is, its value, whether that fits, what is expected."""
 BUDGETS: tuple[Budget, ...] = ("smoke", "laptop", "paper")
 """Seconds on embedded data; a CPU evening; the paper's own settings."""
 
@@ -79,7 +81,7 @@ class Recipe:
     """The teacher's network, where `teacher` is a bare file."""
     teacher_mode: Literal["eval", "train"] = "eval"
     """Batch norms of the teacher: running statistics (eval) or the batch's (train)."""
-    augment: Augment | ResizedCrop | None = None
+    augment: AnyAugment | None = None
     """Crop, flip and normalisation; the data set's own if none is given."""
     image_size: int = 32
     pretrained: str | None = None
@@ -110,28 +112,42 @@ class Recipe:
                 raise DistillError(
                     f"recipe {self.name!r}: {name} is {getattr(self, name)}; expected 1 or more."
                 )
+        if not -(2**63) <= self.seed < 2**63:
+            raise DistillError(
+                f"recipe {self.name!r}: seed is {self.seed}; expected a number of 64 bits."
+            )
         if not self.terms:
             raise DistillError(f"recipe {self.name!r} has no terms: nothing would be trained.")
-        optim = self.optim
-        for name, value, fits, expected in (
-            ("lr", optim.lr, optim.lr > 0, "above 0"),
-            ("weight_decay", optim.weight_decay, optim.weight_decay >= 0, "0 or more"),
-            ("momentum", optim.momentum, 0 <= optim.momentum < 1, "0 or more, and below 1"),
-            (
-                "momentum",
-                optim.momentum,
-                optim.momentum > 0 or not optim.nesterov,
-                "above 0 with nesterov, or --optim.nesterov False beside it",
-            ),
-            *(
-                (f"{spec.term.name}'s {name}", value, math.isfinite(value), "a finite number")
-                for spec in self.terms
-                for name, value in vars(spec).items()
-                if isinstance(value, float)
-            ),
-        ):
+        for name, value, fits, expected in (*self._numbers_of_optim(), *self._numbers_of_terms()):
             if not (fits and math.isfinite(value)):
                 raise DistillError(f"recipe {self.name!r}: {name} is {value}; expected {expected}.")
+
+    def _numbers_of_optim(self) -> Iterator[Number]:
+        optim = self.optim
+        yield "lr", optim.lr, optim.lr > 0, "above 0"
+        yield "weight_decay", optim.weight_decay, optim.weight_decay >= 0, "0 or more"
+        yield "momentum", optim.momentum, 0 <= optim.momentum < 1, "0 or more, and below 1"
+        with_momentum = optim.momentum > 0 or not optim.nesterov
+        advice = "above 0 with nesterov, or --optim.nesterov False beside it"
+        yield "momentum", optim.momentum, with_momentum, advice
+        yield "gamma", optim.gamma, optim.gamma > 0, "above 0"
+        yield "milestones_of", optim.milestones_of, optim.milestones_of > 0, "above 0"
+        yield "peak_at", optim.peak_at, 0 <= optim.peak_at < 1, "0 or more, and below 1"
+        first = optim.connectors_first
+        fits = 0 <= first <= self.epochs or not self.needs_teacher
+        yield "connectors_first", first, fits, f"0 to {self.epochs} epochs"
+        for prefix, factor in optim.lr_factors:
+            yield f"the rate's factor of {prefix}", factor, factor >= 0, "0 or more"
+
+    def _numbers_of_terms(self) -> Iterator[Number]:
+        for spec in self.terms:
+            of = f"{spec.term.name}'s"
+            yield f"{of} weight", spec.weight, spec.weight >= 0, "0 or more"
+            for divisor in getattr(spec, "divisors", None) or ():
+                yield f"{of} divisor", divisor, divisor > 0, "above 0"
+            for name, value in vars(spec).items():
+                if isinstance(value, float):
+                    yield f"{of} {name}", value, True, "a finite number"
 
     @property
     def needs_teacher(self) -> bool:

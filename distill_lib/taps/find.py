@@ -56,7 +56,7 @@ def _cutting_relus(model: nn.Module, image_size: int) -> list[tuple[str, int]]:
 
             def mark(module, args, name=name):
                 calls.pop(name, None)
-                if args[0].dim() == 4:
+                if args and args[0].dim() == 4:
                     # A copy has a node of its own, where a split gives several tensors one node.
                     marked = args[0].clone()
                     calls[name] = marked.shape[-1], marked.grad_fn

@@ -73,6 +73,7 @@ class Relational(FeatureTerm):
     """
 
     name = "rkd"
+    on_maps = False
     same_size = False
 
     def __init__(

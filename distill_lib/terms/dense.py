@@ -14,6 +14,7 @@ class PixelCrossEntropy(Term):
 
     name = "pixel_ce"
     needs_teacher = False
+    task = "segmentation"
 
     def __init__(self, weight: float = 1.0, *, schedule=None):
         super().__init__(weight, schedule)
@@ -30,6 +31,7 @@ class MultiBox(Term):
 
     name = "multibox"
     needs_teacher = False
+    task = "detection"
 
     def __init__(self, weight: float = 1.0, *, schedule=None):
         super().__init__(weight, schedule)

@@ -15,9 +15,9 @@ Dropped = list[tuple[str, Tap]]
 class FeatureTerm(Term):
     """A term that compares features of the student, through connectors, with the teacher's.
 
-    Subclasses say at which side of the ReLU they read (`position`), whether both features must
-    have the same height and width (`same_size`), what lies between (`build_connector`), and what a
-    pair's part of the raw value is (`compare`).
+    Subclasses say at which side of the ReLU they read (`position`), whether features must be maps,
+    (N, C, H, W) (`on_maps`), and both of the same height and width (`same_size`), what lies between
+    (`build_connector`), and what a pair's part of the raw value is (`compare`).
 
     Args:
         weight: what the raw value is multiplied by.
@@ -27,6 +27,7 @@ class FeatureTerm(Term):
     """
 
     position = "post"
+    on_maps = True
     same_size = True
     is_feature_loss = True
 
@@ -48,7 +49,8 @@ class FeatureTerm(Term):
 
         Raises:
             DistillError: another Distiller has this term.
-            FeatureError: the taps differ in number, or in size where that matters.
+            FeatureError: a tap reads no map where one is needed, or the taps differ in number, or
+                in size where that matters.
         """
         if self.teacher_taps:
             raise DistillError(
@@ -61,10 +63,22 @@ class FeatureTerm(Term):
         ]
         if self._wanted_taps == (None, None):
             *found, self.dropped_taps = self.match(*found)
+        if self.on_maps:
+            for role, taps in zip(("teacher", "student"), found, strict=True):
+                self._check_maps(role, taps)
         check_pairs(*found, same_size=self.same_size)
         self.teacher_taps, self.student_taps = found
         for student_tap, teacher_tap in zip(self.student_taps, self.teacher_taps, strict=True):
             self.connectors.append(self.build_connector(student_tap.channels, teacher_tap.channels))
+
+    def _check_maps(self, role: str, taps: Sequence[Tap]) -> None:
+        for tap in taps:
+            if len(tap.size) != 2:
+                shape = ", ".join(map(str, ("N", tap.channels, *tap.size)))
+                raise FeatureError(
+                    f"{role}'s tap {tap} reads ({shape}), and {self.name} compares maps, "
+                    "(N, C, H, W).\n  Name a tap before the global pooling, such as a stage's ReLU."
+                )
 
     def find(self, model: nn.Module, image_size: int) -> list[Tap]:
         """The taps of a network for which none are named."""

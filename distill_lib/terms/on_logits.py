@@ -14,9 +14,14 @@ class CrossEntropy(Term):
 
     name = "ce"
     needs_teacher = False
+    task = "classification"
 
     def __init__(self, weight: float = 1.0, *, label_smoothing: float = 0.0, schedule=None):
         super().__init__(weight, schedule)
+        if not 0 <= label_smoothing <= 1:
+            raise DistillError(
+                f"label_smoothing is {label_smoothing}; expected 0 to 1, such as 0.1."
+            )
         self.label_smoothing = label_smoothing
 
     def forward(self, student: Outputs, teacher: Outputs | None, labels: Tensor) -> Tensor:
@@ -32,6 +37,7 @@ class KnowledgeDistillation(Term):
     """
 
     name = "kd"
+    task = "classification"
 
     def __init__(self, weight: float = 0.9, *, temperature: float = 4.0, schedule=None):
         super().__init__(weight, schedule)

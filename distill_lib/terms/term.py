@@ -29,6 +29,8 @@ class Term(nn.Module):
 
     name = "term"
     needs_teacher = True
+    task: str | None = None
+    """The one task that it is for, a name in `TASKS`; any if None."""
     is_feature_loss = False
     """Early decay: such a loss acts from the first epoch on, the others after its warm-up."""
 

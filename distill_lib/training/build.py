@@ -1,20 +1,19 @@
 """From a recipe's names to the objects that are trained."""
 
-import copy
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from distill_lib.data import ImageData, load_data
-from distill_lib.distiller import Distiller, count_classes
+from distill_lib.distiller import Distiller
 from distill_lib.errors import CheckpointError, DistillError
 from distill_lib.models import build_model
 from distill_lib.recipes import Recipe, recipe_from_dict
 from distill_lib.records import RunRecord
 from distill_lib.taps import BATCH_NORMS
-from distill_lib.terms import FeatureTerm
-from distill_lib.training import checkpoints, distributed
+from distill_lib.training import checkpoints
+from distill_lib.training.check_parts import check_parts
 from distill_lib.training.trained_networks import check_teacher, load_backbone, load_teacher
 
 
@@ -26,6 +25,7 @@ class Parts:
     distiller: Distiller
     teacher_run: RunRecord | None
     own_student: bool
+    own_data: bool
 
 
 def build(
@@ -46,7 +46,8 @@ def build(
         DistillError: a name is unknown, the teacher has no trained weights, or the parts do not
             fit together.
     """
-    if data is None:
+    own_data = data is not None
+    if not own_data:
         data = load_recipe_data(recipe, device)
     if data.device.type != torch.device(device).type:
         raise DistillError(
@@ -82,12 +83,9 @@ def build(
         distiller = Distiller(
             teacher, student, terms, recipe.teacher_mode, image_size=recipe.image_size
         )
-    for role, model in (("student", distiller.student), ("teacher", distiller.teacher)):
-        if model is not None:
-            _check_classes(role, model, data, recipe.image_size)
     distiller.to(device, memory_format=torch.channels_last)
-    _check_last_batch(distiller, data, recipe)
-    return Parts(data, distiller, teacher_run, own_student)
+    check_parts(distiller, data, recipe)
+    return Parts(data, distiller, teacher_run, own_student, own_data)
 
 
 def load_recipe_data(recipe: Recipe, device: torch.device | str = "cpu") -> ImageData:
@@ -104,43 +102,6 @@ def load_recipe_data(recipe: Recipe, device: torch.device | str = "cpu") -> Imag
         train_limit=recipe.train_limit,
         image_size=recipe.image_size,
     )
-
-
-def _check_classes(role: str, model: nn.Module, data: ImageData, image_size: int) -> None:
-    classes = count_classes(model, image_size)
-    if classes != data.num_classes:
-        raise DistillError(
-            f"{role} {type(model).__name__} gives {classes} classes, data set {data.name!r} has "
-            f"{data.num_classes}.\n  Build it with num_classes={data.num_classes}."
-        )
-
-
-def _check_last_batch(distiller: Distiller, data: ImageData, recipe: Recipe) -> None:
-    """Refuse a batch of one image where a batch norm has one value of it for each channel."""
-    processes = distributed.world_size()
-
-    def smallest_share(batch_size: int) -> int:
-        return (data.num_train % batch_size or batch_size) // processes
-
-    if smallest_share(recipe.batch_size) > 1:
-        return
-    trial = copy.deepcopy(distiller).train()
-    image = torch.zeros(1, 3, recipe.image_size, recipe.image_size, device=data.device)
-    try:
-        with torch.random.fork_rng():
-            teacher, student = trial.run_teacher(image), trial.run_student(image)
-            for term in trial.terms:
-                if isinstance(term, FeatureTerm):
-                    term.features(student, teacher)
-    except ValueError as error:
-        sizes = range(max(recipe.batch_size - 1, 2), data.num_train + 1)
-        fits = [size for size in sizes if smallest_share(size) > 1]
-        advice = f"Choose another size: --batch-size {fits[0]}." if fits else "Take more images."
-        raise DistillError(
-            f"{data.num_train:,} training images in batches of {recipe.batch_size} leave a batch "
-            f"of one, of which a batch norm has no statistics: {error}\n"
-            f"  {advice}"
-        ) from error
 
 
 def looks_untrained(model: nn.Module) -> bool:

@@ -17,7 +17,7 @@ class AveragePrecision:
     2007 takes 11 recalls, so that its papers' numbers are not quite comparable.
 
     Raises:
-        DistillError: faster-coco-eval is missing.
+        DistillError: the network has no `detect`, or faster-coco-eval is missing.
     """
 
     batch_size = 32
@@ -25,6 +25,11 @@ class AveragePrecision:
     def __init__(self, model: nn.Module, classes: Sequence[str], device: torch.device):
         from torchmetrics.detection import MeanAveragePrecision
 
+        if not hasattr(model, "detect"):
+            raise DistillError(
+                f"{type(model).__name__} has no detect(predictions); expected a method that gives "
+                "of each image the boxes, scores and labels that it finds."
+            )
         try:
             self._precision = MeanAveragePrecision(
                 iou_thresholds=[0.5], backend="faster_coco_eval", sync_on_compute=False
@@ -54,12 +59,13 @@ class AveragePrecision:
         return torch.stack(losses).sum(), len(labels)
 
     def compute(self) -> dict[str, float]:
-        """map50 in per cent."""
+        """map50 in per cent; 0 where there is nothing to find."""
         # Gathered here: torchmetrics' own way waits for ever where processes differ in images.
         for part in distributed.gather(self._seen):
             for found, truth in part:
                 self._precision.update(found, truth)
-        return {"map50": round(100 * self._precision.compute()["map"].item(), 4)}
+        precision = self._precision.compute()["map"].item()
+        return {"map50": round(100 * max(precision, 0.0), 4)}  # -1 where no image has an object
 
 
 def _on_cpu(boxes: Sequence[dict[str, Tensor]]) -> list[dict[str, Tensor]]:

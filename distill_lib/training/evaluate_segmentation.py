@@ -38,9 +38,9 @@ class MeanIoU:
         return loss, int((labels != VOID).sum())
 
     def compute(self) -> dict[str, float | list[float]]:
-        """miou, and iou of each class in the classes' order, in per cent."""
+        """miou, and iou of each class in the classes' order, in per cent; 0 of void alone."""
         found = self._iou.compute()
         return {
-            "miou": round(100 * found["macro"].item(), 4),
+            "miou": round(100 * found["macro"].nan_to_num().item(), 4),
             "iou": [round(100 * iou, 4) for iou in found["none"].tolist()],
         }

@@ -85,16 +85,18 @@ def fit(
         if distributed.rank() == 0:
             distributed.barrier()
         meter_of(parts.distiller.student, parts.data)  # what it lacks is said now
+        parts.distiller.refresh_margins()
+        optimizer = build_optimizer(parts.distiller, recipe.optim)
         record = new_record(recipe, parts, precision, compile, out)
         if _shown(recipe, progress) and (taps := parts.distiller.describe_taps()):
             print(taps)
         with _random_state_of(recipe.seed, chosen):
             if distributed.rank():
-                return _train(recipe, parts, record, precision, progress=False, compile=compile)
+                return _train(recipe, parts, optimizer, record, precision, False, compile)
             with run_folder.locked(record.path):
                 if fresh:
                     run_folder.start_over(record.path)
-                return _train(recipe, parts, record, precision, progress, compile)
+                return _train(recipe, parts, optimizer, record, precision, progress, compile)
     finally:
         if joined:
             distributed.stop()
@@ -111,6 +113,7 @@ def _random_state_of(seed: int, device: torch.device) -> Iterator[None]:
 def _train(
     recipe: Recipe,
     parts: Parts,
+    optimizer: torch.optim.Optimizer,
     record: RunRecord,
     precision: Precision,
     progress: bool,
@@ -123,9 +126,7 @@ def _train(
     distributed.barrier()
     if done is not None:
         return _reported(done, record)
-    distiller.refresh_margins()
     optim = recipe.optim
-    optimizer = build_optimizer(distiller, optim)
     scaler = torch.amp.GradScaler(data.device.type, enabled=precision.needs_scaler)
     guard = FiniteGuard(data.device)
     state = RunState(distiller, optimizer, scaler)

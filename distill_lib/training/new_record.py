@@ -35,6 +35,8 @@ def new_record(
         "student_shapes": _shapes_digest(parts.distiller.student),
         "world_size": distributed.world_size(),
     }
+    if parts.own_data:
+        found["data_augment"] = repr(getattr(parts.data, "augment", None))
     if parts.own_student:
         # Shapes do not tell a ReLU from a GELU.
         found["student_modules"] = _digest(repr(parts.distiller.student))

@@ -36,7 +36,7 @@ class RunState:
     ):
         self._trained = {"distiller": distiller, "optimizer": optimizer, "scaler": scaler}
         self.step, self.epoch, self.batch = 0, 1, 0
-        self.best_step, self.best_value = 0, -1.0
+        self.best_step, self.best_value = 0, 0.0
         self.seconds, self._since = 0.0, time.perf_counter()
         self.meters: dict = {}
         self.epochs: list[dict] = []
@@ -133,7 +133,7 @@ class RunState:
             }
         )
         value = metrics[TASKS[data.task].metric]
-        if value > self.best_value:
+        if not self.best_step or value > self.best_value:
             self.best_value, self.best_step = value, self.step
         self.seconds, self.meters = 0.0, {}
 

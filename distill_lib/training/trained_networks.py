@@ -122,10 +122,18 @@ def _load_enum(name: str) -> nn.Module:
         ]
         raise unknown_name("torchvision weights", name, known) from error
     model = next(
-        m
-        for m in torchvision.models.list_models(module=torchvision.models)
-        if torchvision.models.get_model_weights(m) is type(weights)
+        (
+            m
+            for m in torchvision.models.list_models(module=torchvision.models)
+            if torchvision.models.get_model_weights(m) is type(weights)
+        ),
+        None,
     )
+    if model is None:
+        raise DistillError(
+            f"weights:{name} are not of a network that classifies images.\n"
+            "  Expected weights such as ResNet34_Weights.IMAGENET1K_V1."
+        )
     try:
         return torchvision.models.get_model(model, weights=weights).eval()
     except OSError as error:

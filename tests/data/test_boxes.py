@@ -181,6 +181,14 @@ def test_a_check_names_all_that_is_wrong(root, capsys):
         load_data("bccd")
 
 
+def test_annotations_without_any_object_are_refused(root):
+    folder = bccd(root)
+    annotation(folder, "empty")
+    listed(folder, "test", ["empty"])
+    with pytest.raises(DataError, match="none of the 1 annotations to test on has an object"):
+        load_data("bccd", image_size=32)
+
+
 def test_difficult_objects_are_not_trained_on_and_flagged_in_testing(root):
     voc = root / "VOCdevkit"
     with pytest.raises(DataError, match="VOCDetection"):

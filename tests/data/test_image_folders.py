@@ -166,6 +166,13 @@ def test_every_mode_becomes_rgb(tmp_path, mode):
     assert odd == ("grey" if mode == "L" else mode)
 
 
+def test_sixteen_bits_become_eight(tmp_path):
+    values = np.array([[0, 256, 32768, 65535]], dtype=np.uint16)
+    Image.fromarray(values).save(tmp_path / "image.png")
+    image, _ = read_rgb(tmp_path / "image.png")
+    assert np.asarray(image)[0, :, 0].tolist() == [0, 1, 128, 255]
+
+
 def test_what_is_odd_is_counted_and_listed():
     odd = {"b": "grey", "a": "grey", "c": "unreadable: cut"}
     assert summary_of(odd) == {

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from distill_lib.distiller import count_classes
+from distill_lib.distiller import task_and_classes
 from distill_lib.errors import DistillError
 from distill_lib.models import build_model
 from distill_lib.recipes.detection import taps
@@ -29,7 +29,7 @@ def test_predictions_in_either_mode(network, size, grids):
         assert found.box_offsets.shape == (2, anchors, 4)
         assert found.anchors.shape == (anchors, 4)
         assert found.num_classes == 3 and found.image_size == (size, size)
-    assert count_classes(network, size) == 3
+    assert task_and_classes(network, size) == ("detection", 3)
 
 
 def test_anchors_keep_their_sizes_in_pixels(network):

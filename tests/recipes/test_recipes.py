@@ -9,7 +9,7 @@ import torch
 import torchvision
 
 from distill_lib import paths
-from distill_lib.data import SmallImages, load_data
+from distill_lib.data import BoxAugment, MaskAugment, SmallImages, load_data
 from distill_lib.errors import DistillError
 from distill_lib.loss_list import terms_from_loss_list
 from distill_lib.models import build_model
@@ -172,6 +172,22 @@ def test_the_paper_budget_has_the_settings_of_the_paper():
         lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4, milestones=(100, 150)
     )
     assert recipe.terms == (CE(), OFD(weight=1e-3))
+
+
+def test_ofds_rate_drops_an_epoch_before_cds():
+    def drops(name):
+        recipe = get_recipe(name)
+        rates = [learning_rate(recipe.optim, e, 0, epochs=100, steps=1) for e in range(1, 101)]
+        return [e for e in range(2, 101) if rates[e - 1] < rates[e - 2]]
+
+    assert drops("ofd-imagenet-resnet50-mobilenet_v1") == [30, 60, 90]
+    assert drops("s_resnet18.t_resnet34.cd.ce") == [31, 61, 91]
+
+
+@pytest.mark.parametrize("augment", [MaskAugment(scale=(1.0, 1.5)), BoxAugment(flip=False)])
+def test_augmentations_of_masks_and_boxes_survive_the_record(augment):
+    recipe = replace(get_recipe("plain-fashion-wrn10_1"), augment=augment)
+    assert recipe_from_dict(json.loads(json.dumps(as_dict(recipe)))) == recipe
 
 
 def test_what_differs_is_the_paper():

@@ -71,6 +71,11 @@ def test_the_first_epoch_trains_the_connectors_alone(tmp_path):
     assert all(not torch.equal(after[name], start[name]) for name in start if "weight" in name)
 
 
+def test_more_epochs_of_connectors_than_there_are_is_refused():
+    with pytest.raises(DistillError, match="connectors_first is 4; expected 0 to 3 epochs"):
+        tiny_recipe(optim=replace(tiny_recipe().optim, connectors_first=4))
+
+
 def test_held_parameters_keep_their_momentum():
     distiller = tiny_distiller()
     optim = Optim(connectors_first=1)

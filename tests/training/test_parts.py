@@ -19,7 +19,7 @@ from distill_lib.training.build import build, load_distiller
 from distill_lib.training.guard import EVERY, FiniteGuard
 from distill_lib.training.optimizer import learning_rate
 from distill_lib.training.precision import choose_device, choose_precision
-from distill_lib.training.trained_networks import load_student, load_teacher
+from distill_lib.training.trained_networks import load_student, load_teacher, trained_network
 
 from .helpers import (
     NUM_TEST,
@@ -84,6 +84,11 @@ def test_teachers_that_are_not_there(teacher, match):
     recipe = dataclasses.replace(get_recipe("ofd-fashion-wrn16_2-wrn10_1"), teacher=teacher)
     with pytest.raises(DistillError, match=match):
         load_teacher(recipe, 10)
+
+
+def test_weights_of_another_task_are_told():
+    with pytest.raises(DistillError, match="not of a network that classifies images"):
+        trained_network("weights:FCN_ResNet50_Weights.DEFAULT")
 
 
 def test_published_weights_that_were_changed_are_refused(tmp_path):
@@ -348,6 +353,10 @@ def test_a_last_batch_of_one_is_refused_where_it_cannot_be_trained_on(tmp_path):
         (Optim(weight_decay=-1.0), "weight_decay is -1.0"),
         (Optim(lr=float("nan")), "lr is nan"),
         (Optim(lr=float("inf")), "lr is inf"),
+        (Optim(gamma=float("nan")), "gamma is nan"),
+        (Optim(milestones_of=0), "milestones_of is 0; expected above 0"),
+        (Optim(peak_at=1.0), "peak_at is 1.0"),
+        (Optim(lr_factors=(("terms", -1.0),)), "factor of terms is -1.0"),
     ],
 )
 def test_numbers_that_no_optimizer_takes(optim, match):
@@ -355,9 +364,22 @@ def test_numbers_that_no_optimizer_takes(optim, match):
         tiny_recipe(optim=optim)
 
 
-def test_weights_of_terms_are_finite():
-    with pytest.raises(DistillError, match="ofd's weight is nan"):
-        tiny_recipe(terms=(CE(), OFD(weight=float("nan"))))
+@pytest.mark.parametrize(
+    ("term", "match"),
+    [
+        (OFD(weight=float("nan")), "ofd's weight is nan"),
+        (OFD(weight=-1.0), "ofd's weight is -1.0; expected 0 or more"),
+        (OFD(divisors=(2.0, 0.0)), "ofd's divisor is 0.0; expected above 0"),
+    ],
+)
+def test_numbers_that_no_term_takes(term, match):
+    with pytest.raises(DistillError, match=match):
+        tiny_recipe(terms=(CE(), term))
+
+
+def test_a_seed_has_64_bits():
+    with pytest.raises(DistillError, match="seed is 18446744073709551616; expected a number of 64"):
+        tiny_recipe(seed=2**64)
 
 
 def test_a_record_holds_null_where_json_has_no_number(tmp_path):
@@ -389,3 +411,27 @@ def test_a_run_is_published_under_its_recipe_wherever_it_was_made(own_folders, t
     assert shipped.path == paths.results_dir() / recipe.name / "smoke" / "0"
     with pytest.raises(DistillError, match="published already"):
         publish(shipped)
+
+
+def test_what_was_published_before_goes_with_its_record(tmp_path):
+    record = run_tiny(tmp_path / "run", "plain", epochs=1)
+    shipped = tmp_path / "results"
+    (record.path / "cka.json").write_text("{}")
+    publish(record, shipped, weights=True)
+    files = {"run.json", "metrics.jsonl"}
+    assert {file.name for file in shipped.iterdir()} == files | {"cka.json", "last.safetensors"}
+    (record.path / "cka.json").unlink()
+    publish(record, shipped)
+    assert {file.name for file in shipped.iterdir()} == files
+
+
+def test_published_weights_are_finite_and_what_is_not_zero_stays_so(tmp_path):
+    record = run_tiny(tmp_path / "run", "plain", epochs=1)
+    state = record.load_weights()
+    state["1.running_var"].fill_(1e5)
+    state["4.running_var"].fill_(1e-9)
+    record.save_weights("last", state)
+    shipped = publish(record, tmp_path / "results", weights=True).load_weights()
+    for name in ("1.running_var", "4.running_var"):
+        assert torch.equal(shipped[name], state[name])
+    assert torch.equal(shipped["0.weight"], state["0.weight"].half().float())
