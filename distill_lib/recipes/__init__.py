@@ -64,7 +64,9 @@ SUITES: dict[str, tuple[str, ...]] = {
     "seed2": ("plain-imagenet-resnet34", *imagenet.SEED2_ROWS),
     "small-pair": tuple(cifar_small.RECIPES),
     "camvid": segmentation.SUITE,
+    "shapes": segmentation.SHAPES_SUITE,
     "bccd": detection.SUITE,
+    "shapes-boxes": detection.SHAPES_SUITE,
     **design.SUITES,
     **scarce.SUITES,
 }

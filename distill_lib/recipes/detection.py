@@ -143,4 +143,5 @@ RECIPES = (
 LIGHTER = at_a_tenth(RECIPES["ofd-bccd-resnet50-resnet18"])
 RECIPES |= {LIGHTER["paper"].name: LIGHTER}
 SUITE = tuple(name for name in RECIPES if "-bccd-" in name)
-"""BCCD's rows, the teacher before its students."""
+SHAPES_SUITE = tuple(name for name in RECIPES if "-shapes-boxes-" in name)
+"""BCCD's rows, and those of the drawn shapes, the teacher before its students."""

@@ -5,12 +5,10 @@ from dataclasses import replace
 
 from distill_lib.data.registry import dataset_info
 from distill_lib.errors import DistillError, unknown_name
-from distill_lib.recipes.recipe import CE, OFD, Budget, MultiBox, Optim, PixelCE, Recipe
-from distill_lib.recipes.specs import SPECS, Spec
+from distill_lib.recipes.recipe import OFD, Budget, Optim, Recipe
+from distill_lib.recipes.specs import SPECS, WITH_LABELS, Spec
 
 EPOCHS: dict[Budget, int] = {"smoke": 1, "laptop": 8, "paper": 100}
-WITH_LABELS = {"classification": CE, "segmentation": PixelCE, "detection": MultiBox}
-"""Task -> the term that compares with the labels."""
 LARGE = 64
 """Pixels above which OFD's weight is the authors' for ImageNet."""
 

@@ -196,4 +196,5 @@ RECIPES = (
     | _family(VOC, "voc2012", "resnet101", ("resnet18", "mobilenet_v2"))
 )
 SUITE = tuple(name for name in RECIPES if "-camvid-" in name)
-"""CamVid's rows, the teacher before its students."""
+SHAPES_SUITE = tuple(name for name in RECIPES if "-shapes-" in name)
+"""CamVid's rows, and those of the drawn shapes, the teacher before its students."""

@@ -189,6 +189,9 @@ TermSpec = CE | KD | GKD | DKD | OFD | CD | AT | Hint | RKD | PixelCE | MultiBox
 SPECS: dict[str, type[Spec]] = {spec.term.name: spec for spec in get_args(TermSpec)}
 """Term name -> spec, for records."""
 
+WITH_LABELS: dict[str, type[Spec]] = {spec.term.task: spec for spec in (CE, PixelCE, MultiBox)}
+"""Task -> what compares with its labels."""
+
 
 def spec_from_dict(data: dict) -> Spec:
     """The spec that `as_dict` made this of, sequences as tuples.

@@ -10,15 +10,16 @@ from distill_lib.distiller import Distiller, task_and_classes
 from distill_lib.errors import DistillError
 from distill_lib.modes import evaluation_mode
 from distill_lib.recipes import Recipe
+from distill_lib.recipes.specs import WITH_LABELS
 from distill_lib.terms import FeatureTerm
 from distill_lib.training import distributed
 
 EXAMPLES = {
-    "classification": ("CE", "wrn_10_1"),
-    "segmentation": ("PixelCE", "deeplabv3plus/resnet18"),
-    "detection": ("MultiBox", "ssd/resnet18"),
+    "classification": "wrn_10_1",
+    "segmentation": "deeplabv3plus/resnet18",
+    "detection": "ssd/resnet18",
 }
-"""Task -> the term that compares with its labels, and a network for it, as a recipe has them."""
+"""Task -> a network for it."""
 
 
 def check_parts(distiller: Distiller, data: ImageData, recipe: Recipe) -> None:
@@ -30,9 +31,10 @@ def check_parts(distiller: Distiller, data: ImageData, recipe: Recipe) -> None:
     """
     for term in distiller.terms:
         if term.task not in (None, data.task):
+            fits = WITH_LABELS[data.task].__name__
             raise DistillError(
                 f"the term {term.name} is for {term.task}, data set {data.name!r} is for "
-                f"{data.task}.\n  What compares with its labels is {EXAMPLES[data.task][0]}."
+                f"{data.task}.\n  What compares with its labels is {fits}."
             )
     for role, model in (("student", distiller.student), ("teacher", distiller.teacher)):
         if model is not None:
@@ -46,7 +48,7 @@ def _check_network(role: str, model: nn.Module, data: ImageData, image_size: int
     if task != data.task:
         raise DistillError(
             f"{role} {type(model).__name__} is a network for {task}, data set {data.name!r} is for "
-            f"{data.task}.\n  Take one for {data.task}, such as {EXAMPLES[data.task][1]}."
+            f"{data.task}.\n  Take one for {data.task}, such as {EXAMPLES[data.task]}."
         )
     if classes != data.num_classes:
         raise DistillError(
