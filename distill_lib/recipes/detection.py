@@ -70,7 +70,9 @@ LAPTOP = {
     "batch_size": 8,
     "optim": replace(VOC.optim, lr=0.01, schedule="one_cycle"),
 }
-LAPTOP_EPOCHS, VOC_LAPTOP_EPOCHS, SHAPES_EPOCHS, SMOKE_EPOCHS = 30, 2, 20, 1
+LAPTOP_EPOCHS, VOC_LAPTOP_EPOCHS, SMOKE_EPOCHS = 30, 2, 1
+SHAPES_TEACHER_EPOCHS, SHAPES_EPOCHS = 60, 20
+"""At `laptop`: a teacher from few images needs more epochs than its students to be above them."""
 SMOKE_TEACHER = "resnet34"
 
 
@@ -118,7 +120,8 @@ def _family(settings: Recipe, word: str, teacher: str, student: str = "resnet18"
                 teacher=f"plain-{word}-{of}",
             )
         if is_drawn:
-            laptop = replace(paper, budget="laptop", epochs=SHAPES_EPOCHS)
+            epochs = SHAPES_TEACHER_EPOCHS if network == teacher else SHAPES_EPOCHS
+            laptop = replace(paper, budget="laptop", epochs=epochs)
         else:
             epochs = VOC_LAPTOP_EPOCHS if settings.data == VOC.data else LAPTOP_EPOCHS
             laptop = replace(paper, epochs=epochs, pretrained=IMAGENETTE[network], **LAPTOP)

@@ -94,7 +94,8 @@ SHAPES = replace(
 )
 SMOKE_EPOCHS, SMOKE_IMAGES = 2, 48
 """The first may be the connectors' alone."""
-TEACHER_EPOCHS, LAPTOP_EPOCHS, VOC_LAPTOP_EPOCHS, SHAPES_EPOCHS = 32, 12, 2, 20
+TEACHER_EPOCHS, LAPTOP_EPOCHS, VOC_LAPTOP_EPOCHS = 32, 12, 2
+SHAPES_TEACHER_EPOCHS, SHAPES_EPOCHS = 60, 20
 """At `laptop`: a teacher from few images needs more epochs than its students to be above them."""
 TEACHER_TESTS = 4
 """Epochs of the teacher between two tests."""
@@ -163,7 +164,8 @@ def _family(settings: Recipe, word: str, teacher: str, students: tuple[str, ...]
 def _laptop(paper: Recipe, teacher: str | None, network: str, *, is_teacher: bool) -> Recipe:
     """On two slow cores: small images, few epochs, encoders that saw Imagenette."""
     if paper.data == SHAPES.data:
-        return replace(paper, budget="laptop", epochs=SHAPES_EPOCHS)
+        epochs = SHAPES_TEACHER_EPOCHS if is_teacher else SHAPES_EPOCHS
+        return replace(paper, budget="laptop", epochs=epochs)
     epochs = TEACHER_EPOCHS if is_teacher else LAPTOP_EPOCHS
     epochs = VOC_LAPTOP_EPOCHS if paper.data == VOC.data else epochs
     start = "encoder from Imagenette" if network in IMAGENETTE else "no pretrained encoder"
