@@ -1,6 +1,7 @@
 """The command line: every command calls what notebooks call, and has no logic of its own."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +22,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if rest and known.command is not run_train:
         parser.error(f"unknown arguments: {' '.join(rest)}")
     try:
-        return known.command(known, rest) or 0
+        status = known.command(known, rest) or 0
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # `list | head`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + 13
     except DistillError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 2

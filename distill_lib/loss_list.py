@@ -115,8 +115,15 @@ def _literal(node: ast.expr, path: Path) -> object:
     except (ValueError, TypeError, RecursionError) as error:
         raise DistillError(
             f"{path}, line {node.lineno}: expected a dictionary of plain names and numbers, got "
-            f"{ast.unparse(node)[:80]}."
+            f"{_text_of(node)[:80]}."
         ) from error
+
+
+def _text_of(node: ast.expr) -> str:
+    try:
+        return ast.unparse(node)
+    except RecursionError:
+        return "one that is nested too deeply to show"
 
 
 def _specs(placed: Iterable[tuple[str, object]], data: str) -> tuple[Spec, ...]:

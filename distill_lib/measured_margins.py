@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from distill_lib.errors import FeatureError
 from distill_lib.margin_relu import mean_of_negatives
 from distill_lib.modes import evaluation_mode
-from distill_lib.taps import Tap, reading
+from distill_lib.taps import Tap, reading, unwrap
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,7 @@ def margin_from_data(
     Raises:
         FeatureError: there was no batch, or a tap was not reached.
     """
+    teacher = unwrap(teacher)
     totals: dict[Tap, tuple[Tensor, Tensor]] = {}
     with evaluation_mode(teacher), reading(teacher, taps) as reader:
         for images in batches:

@@ -1,5 +1,7 @@
 """Put a finished run's record, and its weights if wanted, where they can be committed."""
 
+import shutil
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +9,7 @@ from torch import Tensor
 
 from distill_lib import paths
 from distill_lib.errors import DistillError
-from distill_lib.files import write_atomically
+from distill_lib.files import write_error
 from distill_lib.recipes import recipe_from_dict
 from distill_lib.records import RunRecord
 from distill_lib.similarity import FILE as CKA_FILE
@@ -33,19 +35,27 @@ def publish(record: RunRecord, folder: Path | None = None, *, weights: bool = Fa
         folder = paths.results_dir() / own
     if folder.resolve() == record.path.resolve():
         raise DistillError(f"{record.path} is published already.")
-    published = replace(record, path=folder, weights={}, distiller=None)
-    if weights:
-        state = record.load_weights("last")
-        published.save_weights("last", {name: _halved(value) for name, value in state.items()})
-    published.save()
-    if (similarity := record.path / CKA_FILE).is_file():
-        content = similarity.read_bytes()
-        write_atomically(folder / CKA_FILE, lambda handle: handle.write(content))
-    else:
-        (folder / CKA_FILE).unlink(missing_ok=True)  # of the run that was published before
-    if not weights:
-        (folder / "last.safetensors").unlink(missing_ok=True)
-    return published
+    state = record.load_weights("last") if weights else {}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".", dir=folder) as temporary:
+            whole = Path(temporary)
+            published = replace(record, path=whole, weights={}, distiller=None)
+            if weights:
+                half = {name: _halved(value) for name, value in state.items()}
+                published.save_weights("last", half)
+            published.save()
+            if (record.path / CKA_FILE).is_file():
+                shutil.copyfile(record.path / CKA_FILE, whole / CKA_FILE)
+            # Moved when all is written: a full disk costs nothing of what was published before.
+            for name in (CKA_FILE, "last.safetensors", "metrics.jsonl", "run.json"):
+                if (whole / name).is_file():
+                    (whole / name).replace(folder / name)
+                else:
+                    (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise write_error(folder, error) from error
+    return replace(published, path=folder)
 
 
 def _halved(value: Tensor) -> Tensor:

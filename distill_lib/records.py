@@ -112,8 +112,9 @@ class RunRecord:
         file = f"{name}.safetensors"
         path = self.path / file
         if file not in self.weights or not path.is_file():
+            there = [name for name in self.weights if (self.path / name).is_file()]
             raise CheckpointError(
-                f"run {self.path} has no {file}; it has: {', '.join(self.weights) or 'no weights'}."
+                f"run {self.path} has no {file}; it has: {', '.join(there) or 'no weights'}."
             )
         actual = sha256_of(path)
         if actual != self.weights[file]:

@@ -32,7 +32,7 @@ def linear_cka(x: Tensor, y: Tensor) -> Tensor:
     Args:
         x, y: (N, ...), N >= 4; all but the first dimension are flattened.
     Returns:
-        a scalar, at most 1; computed `as_float64`.
+        a scalar, at most 1, and 0 where either is the same for all samples; computed `as_float64`.
     Raises:
         DistillError: the numbers of samples differ, or there are fewer than four.
     """
@@ -46,11 +46,13 @@ def linear_cka(x: Tensor, y: Tensor) -> Tensor:
 def _gram(x: Tensor) -> Tensor:
     """Inner products of all pairs of samples, (N, N), of a sample with itself zero."""
     flat = as_float64(x).flatten(1)
+    flat = flat - flat.mean(0)  # HSIC takes any offset out, but a large one has cost digits by then
     return (flat @ flat.T).fill_diagonal_(0)
 
 
 def _cka(k: Tensor, m: Tensor) -> Tensor:
-    return _hsic(k, m) / (_hsic(k, k) * _hsic(m, m)).sqrt()
+    scale = _hsic(k, k) * _hsic(m, m)
+    return torch.where(scale > 0, _hsic(k, m) / scale.clamp_min(0).sqrt(), 0.0)
 
 
 def _hsic(k: Tensor, m: Tensor) -> Tensor:
@@ -85,7 +87,9 @@ def cka_matrix(
 
 
 def compare_runs(run: RunRecord, teacher: str | None = None, device: str = "auto") -> str:
-    """Measure the CKA of a run's student and a teacher, keep it in the run's folder, and show it.
+    """Measure the CKA of a run's student and a teacher, and show it.
+
+    It is kept in the run's folder, unless the run has another teacher of its own.
 
     Args:
         run: finished, with weights.
@@ -113,7 +117,9 @@ def compare_runs(run: RunRecord, teacher: str | None = None, device: str = "auto
     matrix, *taps = cka_matrix(*networks, data)
     rows, columns = ([str(tap) for tap in side] for side in taps)
     values = [[round(value, 4) for value in row] for row in matrix.tolist()]
-    write_json(run.path / FILE, {"teacher": name, "rows": rows, "columns": columns, "cka": values})
+    if recipe.teacher in (None, name):
+        kept = {"teacher": name, "rows": rows, "columns": columns, "cka": values}
+        write_json(run.path / FILE, kept)
     header = (f"{run.name} \\ {name}", *columns)
     return markdown_table(
         header, [[row, *(f"{v:.3f}" for v in line)] for row, line in zip(rows, values, strict=True)]

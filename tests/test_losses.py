@@ -346,6 +346,14 @@ def test_labels_that_only_broadcast_are_refused(labels):
         dkd_loss(logits, logits, labels, 1.0, 8.0, 4.0)
 
 
+def test_labels_may_be_any_integers_and_nothing_else():
+    logits, labels = torch.randn(3, 5), torch.tensor([0, 4, 2])
+    expected = dkd_loss(logits, -logits, labels, 1.0, 8.0, 4.0)
+    assert torch.equal(dkd_loss(logits, -logits, labels.to(torch.uint8), 1.0, 8.0, 4.0), expected)
+    with pytest.raises(DistillError, match="float32 labels.*class indices"):
+        dkd_loss(logits, -logits, labels.float(), 1.0, 8.0, 4.0)
+
+
 @pytest.mark.parametrize("temperature", [1.0, 4.0])
 def test_dkd_is_the_plain_formula(temperature):
     s, t = randn(5, 4, dtype=torch.float64), randn(5, 4, seed=1, dtype=torch.float64)

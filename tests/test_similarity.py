@@ -1,6 +1,7 @@
 """CKA against its definition, and a run compared with its teacher."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -50,6 +51,17 @@ def test_independent_features_of_many_channels_are_near_zero():
     assert abs(linear_cka(draw(200, 5000), draw(200, 5000, seed=1))) < 0.02
 
 
+def test_a_large_offset_costs_no_digits():
+    x, y = draw(50, 8), draw(50, 8, seed=1)
+    assert linear_cka(x + 1e4, y - 1e4).item() == pytest.approx(linear_cka(x, y).item(), abs=1e-9)
+    alike = linear_cka((x + 100).float(), (2 * x + 100).float())
+    assert alike.item() == pytest.approx(1, abs=1e-4)
+
+
+def test_a_dead_stage_is_like_nothing():
+    assert linear_cka(torch.ones(10, 4), draw(10, 4)) == 0
+
+
 @pytest.mark.parametrize("sizes", [(5, 6), (3, 3)])
 def test_samples_that_do_not_fit_are_refused(sizes):
     with pytest.raises(DistillError, match="at least 4"):
@@ -86,3 +98,14 @@ def test_the_command_keeps_the_matrix_with_the_run_and_publish_takes_it(
     assert found == json.loads((record.path / "cka.json").read_text())
     assert len(found["cka"]) == len(found["rows"]) == len(found["columns"]) == 3
     assert f"{found['cka'][2][2]:.3f}" in capsys.readouterr().out
+
+
+def test_another_teacher_is_shown_and_not_kept(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(paths, "runs_dir", lambda: tmp_path)
+    recipe = replace(get_recipe("kd-fashion-wrn16_2-wrn10_1", "smoke"), train_limit=50)
+    record = fit(recipe, progress=False)
+    assert main(["cka", str(record.path)]) == 0
+    kept = read_cka(record.path)
+    other = str(finished_run("plain-fashion-wrn16_2").path)
+    assert main(["cka", str(record.path), "--teacher", other]) == 0
+    assert other in capsys.readouterr().out and read_cka(record.path) == kept

@@ -246,6 +246,35 @@ def test_reading_detaches_its_hooks():
     assert not model.relu._forward_pre_hooks
 
 
+def test_a_wrong_name_leaves_no_hook_behind():
+    model = build_model("wrn_10_1", 10)
+    with pytest.raises(DistillError, match="unknown module"):
+        TapReader(model, [Tap("relu"), Tap("nope")])
+    assert not module_at(model, "relu")._forward_pre_hooks
+
+
+def test_taps_are_found_in_inference_mode():
+    model = build_model("wrn_10_1", 10)
+    with torch.inference_mode():
+        assert [tap.relu for tap in find_taps(model, 32)] == list(WRN_TAPS)
+
+
+class Named(nn.Module):
+    """Calls its ReLU by keyword."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.relu = nn.Conv2d(3, 4, 1), nn.ReLU()
+
+    def forward(self, x):
+        return self.relu(input=self.conv(x)).mean((2, 3))
+
+
+def test_a_relu_that_is_called_by_keyword_is_none_for_find_taps():
+    with pytest.raises(FeatureError, match="no ReLU through which every path runs"):
+        find_taps(Named(), 16)
+
+
 def test_taps_of_equal_name_and_position_are_one():
     bare, full = (
         Tap("relu"),

@@ -1,4 +1,6 @@
-"""The one place that opens tar archives. An archive is a stranger: nothing in it is trusted.
+"""The one place that opens tar archives, but for what torchvision downloads and unpacks by itself.
+
+An archive is a stranger: nothing in it is trusted.
 
 Two ways in: `read_members` reads files out of the stream without writing anything, `unpack` makes a
 folder that is either complete or not there.
@@ -57,9 +59,11 @@ def unpack(archive: Path, folder: Path, *, max_members: int, max_bytes: int) -> 
         DataError: the archive is damaged or too large, or a member has an absolute path, leads
             out of the folder, or is neither a file nor a folder (a link, a device).
     """
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    temporary = None
     try:
         with _reading(archive) as tar:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
             total = 0
             for count, member in enumerate(tar, start=1):
                 total += member.size
@@ -75,7 +79,8 @@ def unpack(archive: Path, folder: Path, *, max_members: int, max_bytes: int) -> 
                 _write(tar, member, temporary / path)
         temporary.rename(folder)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:

@@ -10,6 +10,8 @@ A box over the edge of its image is clipped, one of no area is left out, and bot
 image without objects is legal.
 """
 
+import math
+import os
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -83,19 +85,19 @@ def read_annotation(file: Path, classes: Sequence[str]) -> Annotation:
         objects = [
             (
                 (one.findtext("name") or "").strip(),
-                tuple(float(one.findtext(f"bndbox/{side}")) for side in SIDES),
+                tuple(_pixel(one.findtext(f"bndbox/{side}")) for side in SIDES),
                 (one.findtext("difficult") or "0").strip() == "1",
             )
             for one in root.iterfind("object")
         ]
     except OSError as error:
         raise DataError(f"{file} cannot be read: {error.strerror}.") from error
-    except (ElementTree.ParseError, TypeError, ValueError, AttributeError) as error:
+    except (ElementTree.ParseError, TypeError, ValueError, AttributeError, LookupError) as error:
         raise DataError(
             f"{file} is no whole annotation: {error}.\n  Expected XML with filename, size and, of "
             f"each object, name and bndbox/{{{','.join(SIDES)}}}."
         ) from error
-    if not image.is_file():
+    if not os.path.isfile(image):
         raise DataError(f"{file} names the image {image.name}, which is not in {image.parent}.")
     kept, dropped, clipped = [], [], []
     for name, (x1, y1, x2, y2), difficult in objects:
@@ -122,6 +124,12 @@ def read_annotation(file: Path, classes: Sequence[str]) -> Annotation:
         torch.tensor(difficult, dtype=torch.bool),
         f"{kind}: {'; '.join(dropped + clipped)}" if dropped or clipped else None,
     )
+
+
+def _pixel(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"a box ends at {text}")
+    return number
 
 
 class BoxFiles:

@@ -31,6 +31,8 @@ class Source(NamedTuple):
 
     where: Path
     read: Callable[[], tuple[Split, Split]]
+    missing: tuple[str, ...] = ()
+    """Files that belong to it and are not there."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,11 @@ class Cifar:
                     root / self.archive, functools.partial(self._read_archive, root / self.archive)
                 )
             if self.name == "cifar10" and (root / ARCHIVES["test"][0]).is_file():
-                return Source(root / "cifar10-*.tar.xz", functools.partial(self._read_images, root))
+                return Source(
+                    root / "cifar10-*.tar.xz",
+                    functools.partial(self._read_images, root),
+                    tuple(file for file in ARCHIVES["train"] if not (root / file).is_file()),
+                )
         return None
 
     def how_to_get(self) -> str:
@@ -92,9 +98,11 @@ class Cifar:
         if self.cache_file.is_file():
             return True, str(self.cache_file)
         source = self.find_source()
-        if source is not None:
-            return True, f"{source.where} (decoded at the first use)"
-        return False, self.how_to_get()
+        if source is None:
+            return False, self.how_to_get()
+        if source.missing:
+            return False, f"{source.where} lacks {', '.join(source.missing)}\n{self.how_to_get()}"
+        return True, f"{source.where} (decoded at the first use)"
 
     def load(self, download: bool = False) -> Content:
         """Read the set, from the cache if it is there and sound, else from a source.

@@ -93,19 +93,28 @@ class FolderSet:
             target = folder / part
             if part and target.is_dir():
                 continue
-            target.parent.mkdir(parents=True, exist_ok=True)
+            if target.exists():
+                raise DataError(
+                    f"{target} lacks a part of {', '.join(self.parts)}.\n"
+                    f"  Delete it, and {archive.name} is unpacked anew."
+                )
             whole = target.with_name(f"{target.name}-unpacked")
             shutil.rmtree(whole, ignore_errors=True)
-            unpack(archive, whole, max_members=MAX_MEMBERS, max_bytes=MAX_BYTES)
-            found = next((p for p in whole.glob(f"*/{part}".rstrip("/")) if p.is_dir()), None)
-            if found is None or not (part or all((found / p).is_dir() for p in self.parts)):
-                wanted = part or f"{{{','.join(self.parts)}}}"
-                raise DataError(
-                    f"{archive} holds no folder <top>/{wanted}.\n  Is it the right archive?"
-                )
-            found.rename(target)
-            shutil.rmtree(whole)
+            try:
+                unpack(archive, whole, max_members=MAX_MEMBERS, max_bytes=MAX_BYTES)
+                self._folder_in(whole, part, archive).rename(target)
+            finally:
+                shutil.rmtree(whole, ignore_errors=True)
         return folder
+
+    def _folder_in(self, whole: Path, part: str, archive: Path) -> Path:
+        found = next((p for p in whole.glob(f"*/{part}".rstrip("/")) if p.is_dir()), None)
+        if found is None or not (part or all((found / p).is_dir() for p in self.parts)):
+            wanted = part or f"{{{','.join(self.parts)}}}"
+            raise DataError(
+                f"{archive} holds no folder <top>/{wanted}.\n  Is it the right archive?"
+            )
+        return found
 
 
 def _roots() -> list[Path]:

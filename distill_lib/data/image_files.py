@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -26,8 +28,9 @@ def read_rgb(path: Path | str) -> tuple["Image.Image | None", str | None]:
             image.load()
             if image.mode == "RGB":
                 return image, None
-            if image.mode.startswith("I"):  # 16 bits, which `convert` would cut off at 255
-                return image.point(lambda value: value / 256).convert("RGB"), image.mode
+            if image.mode.startswith("I;16"):  # `convert` would cut it off at 255
+                eight = (np.asarray(image) // 256).clip(0, 255).astype(np.uint8)
+                return Image.fromarray(eight).convert("RGB"), image.mode
             return image.convert("RGB"), "grey" if image.mode == "L" else image.mode
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         return None, f"{UNREADABLE}: {str(error).replace(str(path), 'the file')}"

@@ -4,21 +4,34 @@ ImageNet: Russakovsky et al., 2015. Imagenette: Howard, 2019, ten easy classes o
 by `ImageFolders`, as is any folder of yours in the same layout: `folder:<path>`.
 """
 
+import tempfile
 from pathlib import Path
 
 from distill_lib import paths
 from distill_lib.data.folder_set import FolderSet
+from distill_lib.errors import DataError
 
 OWN = "folder:"
 """What the name of a data set begins with that is a folder of the user's own."""
 
 
 def _download_imagenette() -> Path:
+    """Fetch and unpack it beside its place in the cache, and move it there when it is whole."""
     from torchvision.datasets import Imagenette
 
-    paths.cache_dir().mkdir(parents=True, exist_ok=True)
-    Imagenette(paths.cache_dir(), size="160px", download=True)
-    return paths.cache_dir() / "imagenette2-160"
+    folder = paths.cache_dir() / "imagenette2-160"
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".imagenette-", dir=folder.parent) as temporary:
+            Imagenette(temporary, size="160px", download=True)
+            (Path(temporary) / folder.name).rename(folder)
+    except (OSError, RuntimeError) as error:
+        raise DataError(
+            f"Imagenette could not be downloaded to {folder}: {error}.\n"
+            "  Fetch imagenette2-160.tgz by other means and unpack it into the folder that "
+            "DISTILL_DATA names."
+        ) from error
+    return folder
 
 
 IMAGENET = FolderSet(

@@ -180,6 +180,9 @@ def _read_mask(file: str) -> np.ndarray:
             if mask.mode in ("L", "P"):
                 return np.array(mask)
             what = f"is an image of mode {mask.mode}"
-    except (OSError, ValueError, SyntaxError, EOFError, LookupError) as error:
+    except (
+        *(OSError, ValueError, SyntaxError, EOFError, LookupError),
+        Image.DecompressionBombError,
+    ) as error:
         what = f"cannot be read: {str(error).replace(file, 'the file')}"
     raise DataError(f"{file} {what}.\n  Expected the index of a class at each pixel.")

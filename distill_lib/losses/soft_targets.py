@@ -86,6 +86,7 @@ def dkd_loss(
     """
     _check_logits(student_logits, teacher_logits, temperature)
     _check_labels(labels, teacher_logits)
+    labels = labels.long()
     classes = student_logits.shape[1]
     if classes < 2:
         raise DistillError(f"logits {tuple(student_logits.shape)}: expected two classes or more.")
@@ -136,8 +137,8 @@ def _check_logits(student_logits: Tensor, teacher_logits: Tensor, temperature: f
 
 def _check_labels(labels: Tensor, logits: Tensor) -> None:
     # Broadcasting would hide labels of another shape.
-    if labels.shape != logits.shape[:1]:
+    if labels.shape != logits.shape[:1] or labels.is_floating_point():
         raise DistillError(
-            f"labels {tuple(labels.shape)} for logits {tuple(logits.shape)}: expected class "
-            "indices, one for each sample, (N,)."
+            f"{labels.dtype} labels {tuple(labels.shape)} for logits {tuple(logits.shape)}: "
+            "expected class indices, one for each sample, (N,)."
         )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from distill_lib.errors import DataError, DistillError
+from distill_lib.errors import DistillError
 from distill_lib.files import write_atomically
 from distill_lib.records import RunRecord
 from distill_lib.report.figures import report_figure
@@ -46,7 +46,7 @@ def write_report(records: Sequence[RunRecord], folder: Path) -> tuple[str, list[
     for plain, distilled in pairs_to_picture(records):
         try:
             figures[f"predictions-{distilled.name}"] = predictions_figure(plain, distilled)[0]
-        except DataError as error:
+        except DistillError as error:
             table += f"\n\nNo picture of {distilled.name}: {str(error).splitlines()[0]}"
     files = [folder / "report.md", *(folder / f"{name}.png" for name in figures)]
     write_atomically(files[0], lambda handle: handle.write(f"{table}\n".encode()))

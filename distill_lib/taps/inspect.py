@@ -20,7 +20,7 @@ def dry_run_mode(model: nn.Module) -> Iterator[None]:
     """Evaluation mode with gradients, both put back afterwards: no statistics may move."""
     required = [(p, p.requires_grad) for p in model.parameters()]
     try:
-        with evaluation_mode(model), torch.enable_grad():
+        with evaluation_mode(model), torch.inference_mode(False), torch.enable_grad():
             yield
     finally:
         for parameter, requires in required:

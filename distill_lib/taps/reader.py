@@ -87,8 +87,8 @@ class TapReader:
         self._when_asked = when_asked
         self._listen(not when_asked)
         self._handles = []
-        for reader in self._readers:
-            module = module_at(model, reader.tap.relu)
+        modules = [module_at(model, reader.tap.relu) for reader in self._readers]
+        for reader, module in zip(self._readers, modules, strict=True):
             if reader.tap.position == "pre":
                 self._handles.append(module.register_forward_pre_hook(reader.pre))
             else:

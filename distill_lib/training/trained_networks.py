@@ -167,7 +167,8 @@ def load_weights_file(path: Path, model_name: str | None, num_classes: int) -> n
         state = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
     else:
         state = checkpoints.read(path)
-        state = state.get("state_dict", state)
+        inner = state.get("state_dict")
+        state = inner if isinstance(inner, dict) else state
     _load_state(model, state, path)
     return model.eval()
 

@@ -76,6 +76,9 @@ def test_boxes_are_clipped_or_left_out_and_named(tmp_path):
         (("a.jpg", "z.jpg"), "names the image z.jpg, which is not in"),
         (("<xmin>1</xmin>", ""), "no whole annotation"),
         (("<xmin>1<", "<xmin>one<"), "could not convert string to float"),
+        (("<xmin>1<", "<xmin>nan<"), "a box ends at nan"),
+        (("a.jpg", "a" * 300), "which is not in"),
+        (("<annotation>", '<?xml version="1.0" encoding="foo"?><annotation>'), "unknown encoding"),
         (("<width>40</width>", ""), "size"),
         (("</annotation>", ""), "no whole annotation"),
     ],
@@ -178,6 +181,15 @@ def test_a_check_names_all_that_is_wrong(root, capsys):
     ):
         assert part in told
     with pytest.raises(DataError, match="'cell'"):
+        load_data("bccd")
+
+
+def test_a_half_made_folder_in_the_cache_is_told(root, tmp_path, monkeypatch):
+    monkeypatch.setenv("DISTILL_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache" / "bccd" / "Annotations").mkdir(parents=True)
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "bccd.tar.xz").write_bytes(b"")
+    with pytest.raises(DataError, match="(?s)bccd lacks a part of Annotations.*Delete it"):
         load_data("bccd")
 
 

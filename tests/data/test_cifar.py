@@ -328,6 +328,12 @@ def test_missing_images_are_counted(images, image_archives):
         load_data("cifar10")
 
 
+def test_one_archive_of_four_is_not_the_set(image_archives):
+    (image_archives / "cifar10-train-2of3.tar.xz").unlink()
+    found, where = CIFAR10.locate()
+    assert not found and "lacks cifar10-train-2of3.tar.xz\n" in where
+
+
 def test_status_tells_where_and_reads_nothing(image_archives):
     (image_archives / cifar_images.ARCHIVES["test"][0]).write_bytes(b"")
     rows = {row.name: row for row in data_status()}

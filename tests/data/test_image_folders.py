@@ -5,12 +5,14 @@ import re
 import shutil
 import signal
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from distill_lib import paths
 from distill_lib.data import ImageFolders, ResizedCrop, data_status, load_data
 from distill_lib.data.check_images import odd_images
 from distill_lib.data.image_files import read_rgb, summary_of
@@ -238,6 +240,17 @@ def test_imagenette_is_unpacked_from_its_archives_once(folder, tmp_path, monkeyp
     for archive in root.iterdir():
         archive.unlink()
     assert load_data("imagenette").digest == first.digest
+
+
+def test_a_download_that_is_cut_short_leaves_nothing_to_be_taken_for_the_set(monkeypatch):
+    def cut(root, **options):
+        (Path(root) / "imagenette2-160" / "train").mkdir(parents=True)
+        raise OSError("no route to host")
+
+    monkeypatch.setattr("torchvision.datasets.Imagenette", cut)
+    with pytest.raises(DataError, match="(?s)no route to host.*by other means"):
+        load_data("imagenette", download=True)
+    assert not list(paths.cache_dir().iterdir())
 
 
 def test_an_archive_of_something_else_is_refused(tmp_path, monkeypatch):

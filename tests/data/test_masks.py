@@ -118,6 +118,13 @@ def test_labels_outside_the_classes_are_refused_by_file_and_value(root, capsys):
     assert "12 files, 4 refused" in told
 
 
+def test_a_mask_of_an_absurd_size_is_refused_by_file(root, monkeypatch):
+    camvid(root)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(DataError, match=r"0\.png cannot be read"):
+        load_data("camvid", image_size=32)
+
+
 def test_a_wrong_mask_that_a_worker_meets_is_told_without_its_traceback(root):
     camvid(root)
     files = CAMVID._files(CAMVID.pairs(root / "camvid")[0])

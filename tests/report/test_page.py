@@ -120,6 +120,9 @@ def test_the_similarity_of_seeds_stands_in_one_row(tmp_path):
         for run, value in zip(runs, values, strict=True):
             write_json(run.path / "cka.json", {"cka": [[value] * 3] * 3})
         groups.append(runs)
+    odd = record(OFD, 0, [80.0], root=tmp_path)
+    write_json(odd.path / "cka.json", {"cka": [[0.1] * 3]})
+    groups.append([odd])
     figure, axes = stage_similarity(groups)
     assert [label.get_text() for label in axes[0].get_yticklabels()] == ["KD", "alone"]
     dots = [line.get_xdata().tolist() for line in axes[0].lines]

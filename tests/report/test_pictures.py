@@ -42,7 +42,7 @@ def test_a_row_for_each_image_and_a_column_for_each_answer(pair):
     assert [ax.get_title() for ax in axes[0]] == ["image", "truth", "alone", "distilled"]
 
 
-def test_without_the_images_the_report_is_written_all_the_same(pair, tmp_path, monkeypatch):
+def test_without_images_or_weights_the_report_is_written_all_the_same(pair, tmp_path, monkeypatch):
     def missing(*args, **kwargs):
         raise DataError("data set shapes is not on this machine.\n  Get it.")
 
@@ -52,6 +52,11 @@ def test_without_the_images_the_report_is_written_all_the_same(pair, tmp_path, m
     assert f"No picture of {pair[1].name}: data set shapes is not on this machine." in table
     assert [file.name for file in files] == ["report.md", "report.png"]
     monkeypatch.undo()
+    weights = pair[0].path / "last.safetensors"
+    moved = weights.rename(weights.with_suffix(".elsewhere"))
+    table, _ = write_report(pair, tmp_path / "out")
+    assert f"No picture of {pair[1].name}: run {pair[0].path} has no last.safetensors" in table
+    moved.rename(weights)
     _, files = write_report(pair, tmp_path / "out")
     assert files[-1].name == f"predictions-{pair[1].name}.png" and files[-1].is_file()
 

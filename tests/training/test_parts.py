@@ -1,7 +1,9 @@
 """Bad input is refused before training; evaluation and learning rates are what they say."""
 
 import dataclasses
+import errno
 import json
+import os
 from functools import partial
 
 import pytest
@@ -14,7 +16,7 @@ from distill_lib.distiller import Step
 from distill_lib.errors import CheckpointError, DistillError, DivergedError, RecipeMismatchError
 from distill_lib.publish import publish
 from distill_lib.recipes import CE, OFD, Optim
-from distill_lib.records import finished_run, load_record
+from distill_lib.records import RunRecord, finished_run, load_record
 from distill_lib.training.build import build, load_distiller
 from distill_lib.training.guard import EVERY, FiniteGuard
 from distill_lib.training.optimizer import learning_rate
@@ -423,6 +425,22 @@ def test_what_was_published_before_goes_with_its_record(tmp_path):
     (record.path / "cka.json").unlink()
     publish(record, shipped)
     assert {file.name for file in shipped.iterdir()} == files
+
+
+def test_a_full_disk_leaves_what_was_published_before(tmp_path, monkeypatch):
+    record = run_tiny(tmp_path / "run", "plain", epochs=1)
+    shipped = publish(record, tmp_path / "results", weights=True)
+    before = {file.name: file.read_bytes() for file in shipped.path.iterdir()}
+    state = {name: value + 1 for name, value in record.load_weights().items()}
+    record.save_weights("last", state)
+
+    def full(self):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(RunRecord, "save", full)
+    with pytest.raises(DistillError, match="disk full"):
+        publish(record, shipped.path, weights=True)
+    assert {file.name: file.read_bytes() for file in shipped.path.iterdir()} == before
 
 
 def test_published_weights_are_finite_and_what_is_not_zero_stays_so(tmp_path):

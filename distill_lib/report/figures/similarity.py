@@ -48,8 +48,11 @@ def _similarity(groups: Sequence[Group]) -> dict[str, list[list[float]]]:
     found: dict[str, list[list[float]]] = {}
     for group in groups:
         for cka in filter(None, (read_cka(run.path) for run in group)):
+            if any(len(row) != len(cka["cka"]) for row in cka["cka"]):
+                continue  # stages without a partner
             stages = [row[i] for i, row in enumerate(cka["cka"])]
-            found.setdefault(group[0].name, []).append(stages)
+            if None not in stages:
+                found.setdefault(group[0].name, []).append(stages)
     return found
 
 
