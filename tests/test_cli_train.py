@@ -1,5 +1,9 @@
 """The train command: recipes, suites, a loss_list, and a pair of one's own."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from distill_lib import cli, cli_train, paths, training
@@ -189,3 +193,12 @@ def test_yes_and_no_are_set_as_the_help_shows_them(own_runs):
 def test_fields_before_any_recipe_are_told(capsys):
     assert train("--optim.lr", "0.1", "plain-fashion-wrn10_1") == 2
     assert "comes before any recipe" in capsys.readouterr().err
+
+
+def test_nobody_reads_on_and_nothing_is_said_of_it():
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "distill_lib", "list"]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, cwd=paths.ROOT)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
