@@ -163,6 +163,7 @@ TABLES = tuple(
             "The demo's pair",
             "What `python -m distill_lib demo` trains, on 10,000 embedded Fashion-MNIST images.",
             (fashion.TEACHER.name, *(student.name for student in fashion.STUDENTS)),
+            seeds=5,
         ),
     )
 )

@@ -104,18 +104,18 @@ def _commits(folder: Path) -> list[Commit]:
     return sorted(found, key=lambda commit: commit.step)
 
 
-def at_step(folder: Path, step: int) -> Commit:
-    """The checkpoint of this step.
+def at_step(folder: Path, step: int) -> Commit | None:
+    """The checkpoint of this step, None where none was written.
 
     Raises:
-        CheckpointError: it is missing or damaged.
+        CheckpointError: it is damaged.
     """
     for commit in _commits(folder):
         if commit.step == step:
             if reason := _why_not(commit):
                 raise CheckpointError(f"{commit.payload}: {reason}.")
             return commit
-    raise CheckpointError(f"{folder} has no checkpoint of step {step}.")
+    return None
 
 
 def clean(folder: Path) -> None:

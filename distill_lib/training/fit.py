@@ -3,6 +3,7 @@
 Started by torchrun, every process trains on its share of each batch, and process 0 writes.
 """
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -170,7 +171,7 @@ def _train(
                         break
                     if state.batch < steps and _is_due(recipe.checkpoint_steps, state.step):
                         guard.before_checkpoint(distiller, state.epoch, state.step)
-                        state.save(record)
+                        state.save(record, is_last=False)
                 bar.close()
                 guard.before_checkpoint(distiller, state.epoch, state.step)
                 if state.batch == steps:
@@ -183,7 +184,7 @@ def _train(
                     _note_odd_images(record, data)
                 if stopping:
                     record.status, record.reason = "interrupted", f"signal {stop.signal}"
-                state.save(record)
+                state.save(record, is_last=stopping or state.epoch > recipe.epochs)
                 if stopping:
                     return record
         _finish(record, distiller, state)
@@ -245,10 +246,14 @@ def _finish(record: RunRecord, distiller: Distiller, state: RunState) -> None:
     record.summary |= {"seconds": seconds, "peak_memory_bytes": peak_memory(device)}
     record.save_weights("last", distiller.student.state_dict())
     best = checkpoints.at_step(record.path / "ckpt", state.best_step)
-    saved = checkpoints.load(best, record.identity)["distiller"]
-    prefix = "student."
-    student = {k.removeprefix(prefix): v for k, v in saved.items() if k.startswith(prefix)}
-    record.save_weights("best", student)
+    if best is None:
+        said = "its checkpoint could not be written. Those of the last are there."
+        print(f"{record.path} has no weights of the best epoch: {said}", file=sys.stderr)
+    else:
+        saved = checkpoints.load(best, record.identity)["distiller"]
+        prefix = "student."
+        student = {k.removeprefix(prefix): v for k, v in saved.items() if k.startswith(prefix)}
+        record.save_weights("best", student)
     record.save()
 
 

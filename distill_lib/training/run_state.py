@@ -1,12 +1,14 @@
 """Where a run stands: what a checkpoint holds beside the weights, and how it is put back."""
 
 import random
+import sys
 import time
 
 import torch
 
 from distill_lib.data import ImageData
 from distill_lib.distiller import Distiller, Step
+from distill_lib.errors import DistillError
 from distill_lib.files import remove_temporaries
 from distill_lib.number_formats import as_float64
 from distill_lib.records import RunRecord
@@ -79,11 +81,16 @@ class RunState:
         if distributed.rank() == 0:
             record.save()
 
-    def save(self, record: RunRecord) -> None:
+    def save(self, record: RunRecord, *, is_last: bool) -> None:
         """Write a checkpoint, then the record; process 0 alone, the others wait.
 
+        Where that fails the training goes on, loudly, to the next save: earlier checkpoints are
+        intact. `record.summary["failed_saves"]` counts.
+
+        Args:
+            is_last: nothing comes after it that could be saved instead.
         Raises:
-            CheckpointError: the checkpoint could not be written; earlier ones are intact.
+            DistillError: the last one could not be written.
         """
         own = {"meters": self.meters, "rng": _random_states()}
         first, *others = distributed.gather(own)
@@ -91,9 +98,15 @@ class RunState:
             state = first | {"others": others}
             state |= {name: getattr(self, name) for name in self.POSITION}
             state |= {name: part.state_dict() for name, part in self._trained.items()}
-            checkpoints.save(record.path / "ckpt", state, record.identity, self.best_step)
-            record.epochs = list(self.epochs)
-            record.save()
+            try:
+                checkpoints.save(record.path / "ckpt", state, record.identity, self.best_step)
+                record.epochs = list(self.epochs)
+                record.save()
+            except DistillError as error:
+                if is_last:
+                    raise
+                failed = record.summary["failed_saves"] = record.summary.get("failed_saves", 0) + 1
+                print(f"{error}\nTraining goes on; failed saves: {failed}.", file=sys.stderr)
         distributed.barrier()
 
     def start_clock(self) -> None:

@@ -84,11 +84,11 @@ def run_and_die(out, stretch: str, kill_at: int | None, names_file=None) -> None
     real = getattr(owner, name)
     calls = 0
 
-    def watched(*args):
+    def watched(*args, **options):
         nonlocal calls
         calls += 1
         operations.armed = calls == (SAVE if stretch == "save" else 1)
-        real(*args)
+        real(*args, **options)
         operations.armed = False
 
     setattr(owner, name, watched)

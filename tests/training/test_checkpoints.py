@@ -20,7 +20,7 @@ from distill_lib.recipes import CE, OFD, Optim, Recipe
 from distill_lib.recipes.recipe import FREE
 from distill_lib.training import checkpoints
 
-from .helpers import Cut, run_tiny, same_weights, watched_data
+from .helpers import STEPS, Cut, run_tiny, same_weights, script_top1, watched_data
 
 MINE = {"epochs": 3}
 
@@ -324,6 +324,26 @@ def test_a_run_whose_disk_fills_goes_on_when_there_is_room(tmp_path, monkeypatch
     data = watched_data()
     resumed = run_tiny(out, images=data)
     assert data.seen[0][0] == commit.step and same_weights(resumed, whole)
+
+
+def test_a_run_outlives_a_save_that_fails(tmp_path, monkeypatch, capsys):
+    whole = run_tiny(tmp_path / "whole")
+    monkeypatch.setattr("distill_lib.training.checkpoints.time.sleep", lambda seconds: None)
+    script_top1(monkeypatch, 60.0, 50.0, 40.0)
+    real = checkpoints.write_atomically
+
+    def fail_after_the_first_epoch(path, write):
+        if path.name == f"step-{STEPS:08d}.pt":
+            raise DistillError("disk full while writing")
+        real(path, write)
+
+    monkeypatch.setattr(checkpoints, "write_atomically", fail_after_the_first_epoch)
+    record = run_tiny(tmp_path / "run")
+    assert record.status == "finished" and same_weights(record, whole)
+    assert load_record(record.path).summary["failed_saves"] == 1
+    said = capsys.readouterr().err
+    assert "disk full while writing\nTraining goes on; failed saves: 1." in said
+    assert "no weights of the best epoch" in said and "best.safetensors" not in record.weights
 
 
 def test_a_failed_write_is_tried_again(two, monkeypatch):
