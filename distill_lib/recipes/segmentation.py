@@ -10,6 +10,7 @@ from dataclasses import replace
 from distill_lib.recipes.cifar import OFD_PAPER
 from distill_lib.recipes.imagenet import CD_SETTINGS, STUDENT_EPOCHS
 from distill_lib.recipes.imagenet import budgets as imagenet_budgets
+from distill_lib.recipes.methods import at_a_tenth
 from distill_lib.recipes.recipe import OFD, Optim, PixelCE, Published, Recipe
 
 BLOCKS = {
@@ -197,6 +198,8 @@ RECIPES = (
     | _family(CAMVID, "camvid", "resnet50", ("resnet18", "mobilenet_v2"))
     | _family(VOC, "voc2012", "resnet101", ("resnet18", "mobilenet_v2"))
 )
+LIGHTER = at_a_tenth(RECIPES["ofd-shapes-resnet18-mobilenet_v2"])
+RECIPES |= {LIGHTER["paper"].name: LIGHTER}
 SUITE = tuple(name for name in RECIPES if "-camvid-" in name)
 SHAPES_SUITE = tuple(name for name in RECIPES if "-shapes-" in name)
 """CamVid's rows, and those of the drawn shapes, the teacher before its students."""
