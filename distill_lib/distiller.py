@@ -94,6 +94,8 @@ class Distiller(nn.Module):
         teacher_mode: "eval" uses the teacher's running statistics (MMRazor); "train" the batch's
             (OFD's and CD's authors). Neither moves them.
         image_size: height and width in pixels, for one dry forward that pairs the features.
+    Attributes:
+        answers: "student", and "teacher" where there is one -> what `task_and_classes` says of it.
     Raises:
         DistillError: no terms, a name twice, a term without its teacher, class counts that differ,
             or a student with nothing to train.
@@ -174,11 +176,12 @@ class Distiller(nn.Module):
                 module.track_running_stats = False
 
     def _check_logits(self, image_size: int) -> None:
-        classes = {
-            role: task_and_classes(model, image_size)[1]
-            for role, model in (("teacher", self._teacher), ("student", self.student))
+        self.answers = {
+            role: task_and_classes(model, image_size)
+            for role, model in (("student", self.student), ("teacher", self._teacher))
             if model is not None
         }
+        classes = {role: count for role, (_, count) in self.answers.items()}
         if len(set(classes.values())) > 1:
             raise DistillError(
                 f"teacher {type(self._teacher).__name__} gives {classes['teacher']} classes, "

@@ -111,12 +111,10 @@ def _build_timm(name: str, num_classes: int) -> nn.Module:
             f"model 'timm/{name}' needs timm, which is not installed.\n"
             '  Install it: pip install -e ".[zoo]"'
         ) from error
-    unknown = unknown_name("model", f"timm/{name}", (f"timm/{m}" for m in timm.list_models()))
-    if not timm.is_model(name):
-        raise unknown
     try:
-        return timm.create_model(name, pretrained=False, num_classes=num_classes)
+        if timm.is_model(name):
+            return timm.create_model(name, pretrained=False, num_classes=num_classes)
     except RuntimeError as error:
-        if "tag" in str(error):  # resnet18.<pretrained tag that there is not>
-            raise unknown from error
-        raise
+        if "Invalid pretrained tag" not in str(error):  # of resnet18.<tag>
+            raise
+    raise unknown_name("model", f"timm/{name}", (f"timm/{m}" for m in timm.list_models()))

@@ -13,6 +13,8 @@ from distill_lib.recipes.segmentation import (
     BLOCKS,
     IMAGENET,
     IMAGENETTE,
+    SHAPES_EPOCHS,
+    SHAPES_TEACHER_EPOCHS,
     SMOKE_IMAGES,
     SMOKE_NOTE,
 )
@@ -71,8 +73,6 @@ LAPTOP = {
     "optim": replace(VOC.optim, lr=0.01, schedule="one_cycle"),
 }
 LAPTOP_EPOCHS, VOC_LAPTOP_EPOCHS, SMOKE_EPOCHS = 30, 2, 1
-SHAPES_TEACHER_EPOCHS, SHAPES_EPOCHS = 60, 20
-"""At `laptop`: a teacher from few images needs more epochs than its students to be above them."""
 SMOKE_TEACHER = "resnet34"
 
 

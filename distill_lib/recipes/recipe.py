@@ -23,10 +23,10 @@ from distill_lib.recipes.specs import (  # noqa: F401 - a recipe and its terms i
 )
 
 Budget = Literal["smoke", "laptop", "paper"]
-Number = tuple[str, float, bool, str]
-"""A number of a recipe: what it is, its value, whether that fits, what is expected."""
 BUDGETS: tuple[Budget, ...] = ("smoke", "laptop", "paper")
 """Seconds on embedded data; a CPU evening; the paper's own settings."""
+Number = tuple[str, float, bool, str]
+"""A number of a recipe: what it is, its value, whether that fits, what is expected."""
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 import copy
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from distill_lib.data import ImageData
-from distill_lib.distiller import Distiller, task_and_classes
+from distill_lib.distiller import Distiller
 from distill_lib.errors import DistillError
 from distill_lib.modes import evaluation_mode
 from distill_lib.recipes import Recipe
@@ -36,23 +36,22 @@ def check_parts(distiller: Distiller, data: ImageData, recipe: Recipe) -> None:
                 f"the term {term.name} is for {term.task}, data set {data.name!r} is for "
                 f"{data.task}.\n  What compares with its labels is {fits}."
             )
-    for role, model in (("student", distiller.student), ("teacher", distiller.teacher)):
-        if model is not None:
-            _check_network(role, model, data, recipe.image_size)
+    for role, (task, classes) in distiller.answers.items():
+        network = f"{role} {type(getattr(distiller, role)).__name__}"
+        _check_network(network, task, classes, data)
     _check_last_batch(distiller, data, recipe)
     _check_loss(distiller, data, recipe.image_size)
 
 
-def _check_network(role: str, model: nn.Module, data: ImageData, image_size: int) -> None:
-    task, classes = task_and_classes(model, image_size)
+def _check_network(network: str, task: str, classes: int, data: ImageData) -> None:
     if task != data.task:
         raise DistillError(
-            f"{role} {type(model).__name__} is a network for {task}, data set {data.name!r} is for "
+            f"{network} is a network for {task}, data set {data.name!r} is for "
             f"{data.task}.\n  Take one for {data.task}, such as {EXAMPLES[data.task]}."
         )
     if classes != data.num_classes:
         raise DistillError(
-            f"{role} {type(model).__name__} gives {classes} classes, data set {data.name!r} has "
+            f"{network} gives {classes} classes, data set {data.name!r} has "
             f"{data.num_classes}.\n  Build it with num_classes={data.num_classes}."
         )
 

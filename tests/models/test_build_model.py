@@ -82,6 +82,12 @@ def test_what_is_no_classifier_is_refused(name):
         build_model(name, 10)
 
 
+def test_a_pretrained_tag_that_timm_does_not_know_is_refused():
+    pytest.importorskip("timm")
+    with pytest.raises(DistillError, match="unknown model 'timm/resnet18.nope'"):
+        build_model("timm/resnet18.nope", 10)
+
+
 def test_no_classes_are_refused():
     with pytest.raises(DistillError, match="num_classes is 0"):
         build_model("wrn_10_1", 0)
