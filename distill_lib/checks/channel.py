@@ -38,7 +38,8 @@ def _mistake(features: Tensor, got: object) -> str | None:
     l2 = (got - features).square().mean((1, 2, 3))  # (N,)
     if l2.min() < APART * scale:
         return (
-            f": L2 is {l2.min():.2g} in image {int(l2.argmin())}: it cannot tell them apart either"
+            f": L2 is {l2.min():.2g} in image {int(l2.argmin())}, too little to tell them apart; "
+            f"want {APART * scale:.2g}, a thousandth of the mean square"
         )
     return None
 

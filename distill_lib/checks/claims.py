@@ -29,6 +29,16 @@ CASES: dict[str, tuple[Runs, Runs, str]] = {
         "better",
     ),
     "two seeds that agree": ({0: 82.5, 1: 82.6}, {0: 82.0, 1: 82.0}, "open"),
+    "three seeds, whose scatter is small beside the gain": (
+        {0: 83.0, 1: 83.5, 2: 84.0},
+        {0: 82.0, 1: 82.0, 2: 82.0},
+        "better",
+    ),
+    "three seeds, all ahead and far apart": (
+        {0: 83.2, 1: 84.2, 2: 85.2},
+        {0: 82.0, 1: 82.0, 2: 82.0},
+        "open",
+    ),
     "seeds in another order": (
         {2: 82.5, 0: 80.6, 1: 84.7},
         {0: 80.0, 1: 84.0, 2: 82.0},

@@ -99,7 +99,11 @@ def _boxes() -> Iterator[tuple[str, Tensor, Tensor]]:
     yield "two boxes far apart", grid, boxes((1, 0, 17, 14), (33, 33, 60, 61))
     more = torch.cat((grid, boxes((8, 0, 38, 30))))
     yield "a box that two anchors cover by half", more, boxes((0, 0, 30, 30), (33, 34, 47, 47))
+    yield "an anchor that covers exactly half", grid, boxes((0, 0, 16, 32))
+    two = torch.cat((grid, boxes((0, 0, 16, 11.5), (0, 0, 16, 13.2))))
+    yield "an anchor that covers two boxes by half", two, boxes((0, 0, 16, 14), (0, 0, 16, 12))
     yield "a small box that no anchor covers by half", grid, boxes((20, 21, 26, 27))
+    yield "an anchor that covers a little less than half", grid, boxes((0, 0, 16, 34.8))
     yield (
         "a box whose best anchor covers another more",
         grid,

@@ -43,6 +43,8 @@ def _verdict(given: object) -> str:
         return f"wrong: the student is a {kind}, as in the course: bring one of another family"
     if len(student_taps) < 2:
         return f"wrong: {len(student_taps)} pair; want two at least"
+    if any(len(set(taps)) < len(taps) for taps in (teacher_taps, student_taps)):
+        return "wrong: a tap is named twice; want pairs of different taps"
     teacher = build_model("wrn_16_2", CLASSES)
     term = Overhaul(teacher_taps=teacher_taps, student_taps=student_taps)
     distiller = Distiller(teacher, student, [term], image_size=IMAGE_SIZE)

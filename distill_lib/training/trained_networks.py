@@ -109,7 +109,14 @@ def check_teacher(run: RunRecord, teacher: nn.Module) -> None:
         )
 
 
-def _load_enum(name: str) -> nn.Module:
+def torchvision_weights(name: str):
+    """The weights of torchvision of this name, and what `get_model` calls their network.
+
+    Nothing is fetched.
+
+    Raises:
+        DistillError: there are none, or they are not of a network that classifies images.
+    """
     import torchvision.models
 
     try:
@@ -134,6 +141,13 @@ def _load_enum(name: str) -> nn.Module:
             f"weights:{name} are not of a network that classifies images.\n"
             "  Expected weights such as ResNet34_Weights.IMAGENET1K_V1."
         )
+    return weights, model
+
+
+def _load_enum(name: str) -> nn.Module:
+    import torchvision.models
+
+    weights, model = torchvision_weights(name)
     try:
         return torchvision.models.get_model(model, weights=weights).eval()
     except OSError as error:

@@ -31,9 +31,9 @@ def verdict(capsys, recipe) -> str:
     "right",
     [
         pair(),
-        pair(teacher="weights:DenseNet201_Weights.IMAGENET1K_V1", name="x", note="mine"),
+        pair(teacher="weights:RegNet_Y_8GF_Weights.IMAGENET1K_V1", name="x", note="mine"),
         pair(teacher="weights:ResNet101_Weights.IMAGENET1K_V2", student="resnet18", budget="paper"),
-        pair(terms=(OFD(weight=1e-4, tail="exact"), CE())),
+        pair(terms=(OFD(weight=1e-4), CE())),
     ],
 )
 def test_a_right_recipe(capsys, right):
@@ -47,12 +47,14 @@ def test_a_right_recipe(capsys, right):
         ("ofd-imagenet-resnet152-resnet50", "wrong: want a Recipe; got str"),
         (pair(teacher=None), "wrong: the teacher is None; want weights:"),
         (pair(teacher="plain-imagenet-resnet50"), "wrong: the teacher is 'plain-imagenet-resnet50"),
-        (pair(teacher="weights:ResNet51_Weights.V1"), "wrong: torchvision has no weights ResNet51"),
+        (pair(teacher="weights:ResNet51_Weights.V1"), "wrong: unknown torchvision weights"),
         (pair(teacher=BASE.teacher, student="resnet50"), "wrong: weights:ResNet152_Weights.IMAG"),
         (pair(student="mobilenet_v9"), "wrong: unknown model 'mobilenet_v9'"),
         (pair(published=BASE.published), "wrong: published still says 78.35"),
         (pair(terms=(CE(), OFD())), "wrong: OFD weighs 0.001; at 224 pixels the authors' code"),
         (pair(terms=(CE(weight=0.1), OFD(weight=1e-4))), "wrong: cross entropy weighs 0.1; want 1"),
+        (pair(terms=(CE(), OFD(weight=1e-4, divisors=(1, 1, 1, 1)))), "wrong: OFD's divisors is (1"),
+        (pair(terms=(CE(), OFD(weight=1e-4, tail="exact"))), "wrong: OFD's tail is exact; the pap"),
         (pair(terms=(CE(), KD())), "wrong: the terms are ce, kd; want ce, ofd"),
         (pair(terms=(CE(), OFD(weight=1e-4), AT())), "wrong: the terms are at, ce, ofd; want"),
         (pair(budget="laptop"), "wrong: budget is laptop; the paper's recipe for ImageNet has pap"),
@@ -64,6 +66,8 @@ def test_a_right_recipe(capsys, right):
             pair(teacher="weights:Inception_V3_Weights.IMAGENET1K_V1"),
             "wrong: Inception_V3_Weights.IMAGENET1K_V1 has 1000 classes and was made for [299]",
         ),
+        (pair(student="efficientnet_b0"), "wrong: EfficientNet has no ReLU through which every"),
+        (pair(student="wrn_16_2"), "wrong: taps of equal stride: 1; want 2 at least"),
         (pair(student="resnet101"), "wrong: the student has 44,549,160 parameters, its teacher 25"),
     ],
 )

@@ -43,6 +43,19 @@ def in_the_order_given(method, plain):
     return judged(differences, half_width(differences, T_975[len(differences) - 2]))
 
 
+def without_the_root(method, plain):
+    differences = [method[seed] - plain[seed] for seed in method if seed in plain]
+    if len(differences) < 2:
+        return "open"
+    return judged(differences, T_975[len(differences) - 2] * stdev(differences))
+
+
+def by_signs(method, plain):
+    signs = {method[seed] > plain[seed] for seed in method if seed in plain}
+    shared = len(method.keys() & plain.keys())
+    return "open" if shared < 3 or len(signs) > 1 else "better" if signs == {True} else "worse"
+
+
 def unpaired(method, plain):
     if min(len(method), len(plain)) < 2:
         return "open"
@@ -64,6 +77,8 @@ def test_the_right_function(capsys):
     [
         (by_means, "wrong at one seed, ahead by four points: got better, want open"),
         (normal, "wrong at two seeds that agree: got better, want open"),
+        (without_the_root, "wrong at three seeds, whose scatter is small beside the gain: got open"),
+        (by_signs, "wrong at three seeds, all ahead and far apart: got better, want open"),
         (in_the_order_given, "wrong at seeds in another order: got open, want better"),
         (unpaired, "wrong at lucky and unlucky seeds, each ahead of its own: got open"),
         (lambda m, p: True, "wrong at three seeds, all ahead by two points: got True, want one of"),

@@ -33,6 +33,14 @@ def match(anchors, truth, *, least=0.5, forced=True, force_first=False):
     return own
 
 
+def last_wins(anchors, truth):
+    overlaps = box_iou(truth, anchors)
+    own = match(anchors, truth)
+    for box in range(len(truth)):
+        own[overlaps[box] >= 0.5] = box
+    return own
+
+
 def verdict(capsys, check, function) -> str:
     check(function)
     return capsys.readouterr().out.strip()
@@ -72,6 +80,9 @@ def test_a_wrong_miou_is_told_where(capsys, wrong, where):
         (lambda a, t: match(a, t, force_first=True), "covers another more"),
         (lambda a, t: match(a, t, least=0.7), "cover by half: anchor"),
         (lambda a, t: match(a, t, least=0.3), "got 0, want -1"),
+        (lambda a, t: match(a, t, least=0.5 + 1e-6, forced=False), "exactly half"),
+        (lambda a, t: match(a, t, least=0.45), "a little less than half"),
+        (last_wins, "covers two boxes by half"),
         (lambda a, t: match(t, a), "want a tensor (18,)"),
         (lambda a, t: 1 / 0, "raised ZeroDivisionError"),
     ],

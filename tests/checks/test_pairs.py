@@ -34,6 +34,7 @@ def test_a_right_pair(capsys):
         (lambda: (build_model("wrn_10_1", 10), TEACHER, TEACHER, TEACHER[0]), "wrong: the student"),
         (lambda: (build_model("mobilenet_v2", 10), *a_resnet()[1:]), "wrong: the student"),
         (lambda: (resnet(), TEACHER[:1], TAPS[:1], TAPS[0]), "wrong: 1 pair; want two"),
+        (lambda: (resnet(), TEACHER[1:] * 2, TAPS[1:] * 2, TAPS[0]), "wrong: a tap is named twice"),
         (lambda: (resnet(), TEACHER, TAPS[::-1], TAPS[0]), "wrong: pair 1 of 2"),
         (lambda: (resnet(9), *a_resnet()[1:]), "wrong: teacher WideResNet"),
         (lambda: (*a_resnet()[:3], TAPS[0]), "wrong: odd tap pre relu is"),
