@@ -59,12 +59,14 @@ def _show_small_pictures() -> None:
 
 
 def small_png(figure: Figure) -> bytes:
-    """A figure as a png of 128 colours."""
+    """A figure as a png of 128 colours, each as near to its own as the palette allows."""
     from PIL import Image
 
     full, small = io.BytesIO(), io.BytesIO()
     figure.savefig(full, format="png", bbox_inches="tight")
-    Image.open(full).convert("RGB").quantize(128).save(small, format="png", optimize=True)
+    flat = Image.open(full).convert("RGB")
+    palette = flat.quantize(128, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    palette.save(small, format="png", optimize=True)
     return small.getvalue()
 
 

@@ -1,6 +1,7 @@
 """Exercise of notebook 01."""
 
 from collections.abc import Callable
+from typing import SupportsIndex
 
 from distill_lib.checks.verdict import first_wrong
 from distill_lib.models import build_model
@@ -22,8 +23,9 @@ def check_parameters(count: Callable[[int, int], int]) -> None:
 
 
 def _mistake(case: tuple[int, int], got: object) -> str | None:
-    if not isinstance(got, int):
-        return f": got {got!r}, want an int"
+    if not isinstance(got, SupportsIndex):
+        return f": got {got!r}, want a whole number; for whole blocks divide with //"
+    got = int(got)
     want = count_parameters(build_model("wrn_{}_{}".format(*case), CLASSES))
     if got == want:
         return None

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from distill_lib.checks.verdict import NOT_ATTEMPTED
 from distill_lib.plots import LABELS
 
-CLOSE = 2.0
-"""Points of top-1 within which another seed may well turn an order round (2,000 test images)."""
+CLOSE = 5.0
+"""Points of top-1 within which another seed may well turn an order round: so far the seeds of one
+method lie apart at the smoke budget."""
 
 
 def check_prediction(prediction: Sequence[str], top1: Mapping[str, float]) -> None:

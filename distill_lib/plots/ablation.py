@@ -11,6 +11,8 @@ from distill_lib.plots.style import COLOURS, label_of, look, method_of
 
 SEED_MARKS = "o^sDvP*X"
 """A seed keeps its mark from row to row."""
+SEED_STEP = 0.12
+"""Of a row's height, between one seed and the next."""
 
 
 def design_dots(
@@ -28,18 +30,21 @@ def design_dots(
         base: the choice that the others are compared with.
     """
     seeds = sorted({seed for runs in rows.values() for seed in runs})
-    for seed in seeds:
-        mark = SEED_MARKS[seeds.index(seed) % len(SEED_MARKS)]
-        own = [(runs[seed], y) for y, runs in enumerate(rows.values()) if seed in runs]
+    for i, seed in enumerate(seeds):
+        mark = SEED_MARKS[i % len(SEED_MARKS)]
+        aside = SEED_STEP * (i - (len(seeds) - 1) / 2)  # or equal runs would hide each other
+        own = [(runs[seed], y + aside) for y, runs in enumerate(rows.values()) if seed in runs]
         axes[0].plot(*zip(*own, strict=True), color="#bbbbbb", linewidth=1, zorder=1)
         for y, (name, runs) in enumerate(rows.items()):
             if seed not in runs:
                 continue
             dot = {"marker": mark, "s": 45, "color": COLOURS["ofd" if name == base else "plain"]}
             label = f"seed {seed}" if y == 0 else None
-            axes[0].scatter(runs[seed], y, edgecolor="black", linewidth=0.6, label=label, **dot)
+            axes[0].scatter(
+                runs[seed], y + aside, edgecolor="black", linewidth=0.6, label=label, **dot
+            )
             if name != base and seed in rows[base]:
-                axes[1].scatter(runs[seed] - rows[base][seed], y, alpha=0.5, **dot)
+                axes[1].scatter(runs[seed] - rows[base][seed], y + aside, alpha=0.5, **dot)
     for y, name in enumerate(rows):
         if name in differences and name != base:
             mean, half_width = differences[name]

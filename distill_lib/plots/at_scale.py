@@ -80,7 +80,7 @@ def cuts_of_one_image(axes: np.ndarray, image: Tensor, cuts: Sequence[Cut]) -> N
     """
     for (above, below), cut in zip(axes.T, cuts, strict=True):
         top, left, height, width = cut.box
-        above.imshow(image.permute(1, 2, 0).cpu().numpy(), alpha=0.75)
+        above.imshow(image.permute(1, 2, 0).cpu().numpy())
         edge = {"edgecolor": COLOURS["kd"], "facecolor": "none", "linewidth": 2.5}
         above.add_patch(Rectangle((left - 0.5, top - 0.5), width, height, **edge))
         above.set_title(cut.title, fontsize=9)

@@ -126,8 +126,8 @@ def labelled_bars(
     """
     bars = ax.barh(range(len(values)), list(values.values()), height=0.6, color=COLOURS["teacher"])
     box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-    ax.bar_label(bars, fmt="%.0f", padding=4, bbox=box)
-    ax.axvline(level, color="black", linestyle="--", linewidth=1, label=level_label)
+    ax.axvline(level, color="black", linestyle="--", linewidth=1, label=level_label, zorder=1)
+    ax.bar_label(bars, fmt="%.0f", padding=4, bbox=box, zorder=3)
     ax.legend(loc="center right")
     ax.set_yticks(range(len(values)), list(values))
     ax.invert_yaxis()

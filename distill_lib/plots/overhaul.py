@@ -119,8 +119,17 @@ def weight_sweep(ax: Axes, errors: Mapping[float, float], *, published: bool) ->
     side = max(ends, key=lambda end: abs(errors[ends[end]] - alone))
     va = "top" if errors[ends[side]] > alone else "bottom"
     edge = {"left": 0.01, "right": 0.99}[side]
-    place = {"ha": side, "va": va, "transform": ax.get_yaxis_transform()}
-    ax.text(edge, alone, f"student alone {alone:.2f}", color="#666666", **place)
+    ax.annotate(
+        f"student alone {alone:.2f}",
+        (edge, alone),
+        (0, -4 if va == "top" else 4),
+        xycoords=ax.get_yaxis_transform(),
+        textcoords="offset points",
+        color="#666666",
+        ha=side,
+        va=va,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+    )
     ax.plot(
         factors,
         [errors[factor] for factor in factors],

@@ -64,7 +64,8 @@ def show_mask(ax: Axes, mask: Tensor, classes: Sequence[str], *, ground: str | N
     """
     mask = mask.cpu()
     colours = [GROUND_COLOUR if c == ground else class_colour(k) for k, c in enumerate(classes)]
-    ax.patch.set(facecolor="white", edgecolor="#888888", hatch="////")
+    if (mask == VOID).any():
+        ax.patch.set(facecolor="white", edgecolor="#888888", hatch="////")
     shown = np.ma.masked_equal(mask.numpy(), VOID)
     palette = ListedColormap(colours)
     ax.imshow(shown, cmap=palette, vmin=0, vmax=len(classes) - 1, interpolation="nearest")

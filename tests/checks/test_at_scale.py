@@ -53,7 +53,10 @@ def test_a_right_recipe(capsys, right):
         (pair(published=BASE.published), "wrong: published still says 78.35"),
         (pair(terms=(CE(), OFD())), "wrong: OFD weighs 0.001; at 224 pixels the authors' code"),
         (pair(terms=(CE(weight=0.1), OFD(weight=1e-4))), "wrong: cross entropy weighs 0.1; want 1"),
-        (pair(terms=(CE(), OFD(weight=1e-4, divisors=(1, 1, 1, 1)))), "wrong: OFD's divisors is (1"),
+        (
+            pair(terms=(CE(), OFD(weight=1e-4, divisors=(1, 1, 1, 1)))),
+            "wrong: OFD's divisors is (1",
+        ),
         (pair(terms=(CE(), OFD(weight=1e-4, tail="exact"))), "wrong: OFD's tail is exact; the pap"),
         (pair(terms=(CE(), KD())), "wrong: the terms are ce, kd; want ce, ofd"),
         (pair(terms=(CE(), OFD(weight=1e-4), AT())), "wrong: the terms are at, ce, ofd; want"),

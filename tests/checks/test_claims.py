@@ -77,7 +77,10 @@ def test_the_right_function(capsys):
     [
         (by_means, "wrong at one seed, ahead by four points: got better, want open"),
         (normal, "wrong at two seeds that agree: got better, want open"),
-        (without_the_root, "wrong at three seeds, whose scatter is small beside the gain: got open"),
+        (
+            without_the_root,
+            "wrong at three seeds, whose scatter is small beside the gain: got open",
+        ),
         (by_signs, "wrong at three seeds, all ahead and far apart: got better, want open"),
         (in_the_order_given, "wrong at seeds in another order: got open, want better"),
         (unpaired, "wrong at lucky and unlucky seeds, each ahead of its own: got open"),

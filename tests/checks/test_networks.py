@@ -1,5 +1,6 @@
 """The parameter count of a WRN: right ways pass, wrong ones are told the first network."""
 
+import numpy as np
 import pytest
 
 from distill_lib import checks
@@ -28,7 +29,9 @@ def shortcut_everywhere(depth, width):
     return block_by_block(depth, width) + (256 if width == 1 else 0)
 
 
-@pytest.mark.parametrize("right", [block_by_block, in_closed_form])
+@pytest.mark.parametrize(
+    "right", [block_by_block, in_closed_form, lambda d, w: np.int64(block_by_block(d, w))]
+)
 def test_a_right_count(capsys, right):
     check_parameters(right)
     assert capsys.readouterr().out.strip() == checks.CORRECT
@@ -40,8 +43,11 @@ def test_a_right_count(capsys, right):
         (shortcut_everywhere, "wrong at WRN-16-1: got 175,322, want 175,066 (256 too many)"),
         (lambda d, w: block_by_block(d, w) - 10, "wrong at WRN-16-2: got 691,664, want 691,674"),
         (lambda d, w: block_by_block(16, 2), "wrong at WRN-28-4: got 691,674, want "),
-        (lambda d, w: block_by_block(d, w) / 1, "wrong at WRN-16-2: got 691674.0, want an int"),
-        (lambda d, w: None, "wrong at WRN-16-2: got None, want an int"),
+        (
+            lambda d, w: block_by_block(d, w) / 1,
+            "wrong at WRN-16-2: got 691674.0, want a whole num",
+        ),
+        (lambda d, w: None, "wrong at WRN-16-2: got None, want a whole number"),
         (lambda d: d, "wrong at WRN-16-2: your function raised TypeError"),
     ],
 )

@@ -33,11 +33,20 @@ def not_cloned(network, norm, images):
 
 
 def out_of_place(network, norm, images):
-    """Repairs the ReLU alone; the shortcut is still added to the tensor that was kept."""
+    """Repairs the ReLU, and leaves it so."""
     for module in network.modules():
         if getattr(module, "inplace", False):
             module.inplace = False
     return not_cloned(network, norm, images)
+
+
+def one_by_one(network, norm, images):
+    """Works where the batch norm stands in the first row of a Sequential."""
+    for name, module in network.named_children():
+        images = module(images)
+        if name == norm:
+            return images.detach().amin((0, 2, 3))
+    raise KeyError(norm)
 
 
 def left_on(network, norm, images):
@@ -65,7 +74,8 @@ def test_a_right_reading(capsys, right):
     ("wrong", "where"),
     [
         (not_cloned, "wrong at an in-place ReLU, channel 0: got 0.0000, want -"),
-        (out_of_place, "wrong at a shortcut added in place, channel 0: got "),
+        (out_of_place, "wrong at an in-place ReLU: your function has changed the network"),
+        (one_by_one, "wrong at a batch norm inside a block: your function raised"),
         (left_on, "wrong at a ReLU of its own: your hook is still on the network"),
         (after_the_relu, "wrong at a ReLU of its own, channel 0: got 0.0000, want -"),
         (
@@ -80,10 +90,10 @@ def test_a_wrong_reading_is_told_where(capsys, wrong, where):
 
 def test_the_librarys_tap_sees_the_change():
     """What the check is about is what TapReader refuses: a tensor changed after it was read."""
-    from distill_lib.checks.taps import _FOLLOWED_BY, _network
+    from distill_lib.checks.taps import _CASES, _network
     from distill_lib.errors import FeatureError
 
-    network = _network(_FOLLOWED_BY["a shortcut added in place"])
+    network = _network(*_CASES["a shortcut added in place"])
     reader = TapReader(network, [Tap("1", "post")])
     with torch.no_grad():
         network(torch.randn(2, 3, 8, 8))
