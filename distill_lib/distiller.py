@@ -5,7 +5,7 @@ theirs keeps a graph through it and lets its running statistics drift in train m
 Proved by the golden keys `ofd/` and `ofd_trajectory/`. Explained in notebooks/06_overhaul.ipynb.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -253,14 +253,12 @@ class Distiller(nn.Module):
 
     def refresh_margins(self) -> None:
         """Compute every margin anew from the teacher's present weights; `fit` does so first."""
-        for term in self._overhaul_terms():
-            term.refresh_margins(self._teacher)
+        for term in self.terms:
+            if isinstance(term, Overhaul):
+                term.refresh_margins(self._teacher)
 
-    def _overhaul_terms(self) -> Iterator[Overhaul]:
-        return (term for term in self.terms if isinstance(term, Overhaul))
-
-    def _feature_terms(self) -> Iterator[FeatureTerm]:
-        return (term for term in self.terms if isinstance(term, FeatureTerm))
+    def _feature_terms(self) -> list[FeatureTerm]:
+        return [term for term in self.terms if isinstance(term, FeatureTerm)]
 
     def describe_taps(self) -> str:
         """Which features each term compares, and which it leaves out, a line each."""
@@ -278,4 +276,4 @@ class Distiller(nn.Module):
         """
         with evaluation_mode(self, self._teacher):
             student, teacher = self.run_student(images), self.run_teacher(images)
-            return pairs_table(list(self._feature_terms()), student, teacher)
+            return pairs_table(self._feature_terms(), student, teacher)

@@ -3,8 +3,6 @@
 get_recipe("ofd-cifar10-wrn28_4-wrn16_2", "laptop")
 """
 
-from dataclasses import asdict
-
 from distill_lib.data.augment import Augment
 from distill_lib.data.boxes import BoxAugment
 from distill_lib.data.image_folders import ResizedCrop
@@ -24,7 +22,6 @@ from distill_lib.recipes import (
 )
 from distill_lib.recipes.recipe import (
     BUDGETS,
-    OPTIONAL,
     Budget,
     Optim,
     Published,
@@ -43,6 +40,7 @@ from distill_lib.recipes.specs import (
     MultiBox,
     PixelCE,
     TermSpec,
+    plain,
     spec_from_dict,
 )
 
@@ -114,15 +112,10 @@ def _lists(value):
 
 def as_dict(recipe: Recipe) -> dict:
     """A recipe as plain data, each term with its name, for records and comparison."""
-    data = asdict(recipe)
+    data = plain(recipe) | {"optim": plain(recipe.optim)}
     data["terms"] = [spec.as_dict() for spec in recipe.terms]
     if (kind := type(recipe.augment).__name__) in NAMED_AUGMENTS:
         data["augment"]["kind"] = kind
-    for name in OPTIONAL:
-        *outer, key = name.split(".")
-        owner, inside = (getattr(recipe, outer[0]), data[outer[0]]) if outer else (recipe, data)
-        if inside[key] == type(owner).__dataclass_fields__[key].default:
-            del inside[key]
     return data
 
 
@@ -160,6 +153,12 @@ def _tuples(value):
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
+def differing(a: dict, b: dict) -> list[tuple[str, object, object]]:
+    """(key, value in a, value in b) where two flat dictionaries differ; None: no such key."""
+    keys = [*a, *(key for key in b if key not in a)]
+    return [(key, a.get(key), b.get(key)) for key in keys if a.get(key) != b.get(key)]
+
+
 def what_differs(a: Recipe, b: Recipe) -> list[tuple[str, object, object]]:
     """The fields in which two recipes differ: between two rows of a paper, that is the paper.
 
@@ -167,10 +166,5 @@ def what_differs(a: Recipe, b: Recipe) -> list[tuple[str, object, object]]:
         rows (field, value in a, value in b), None where one has no such field.
     """
     skipped = ("name", "published", "note", "paper")
-    flat_a, flat_b = flatten(as_dict(a)), flatten(as_dict(b))
-    keys = [*flat_a, *(key for key in flat_b if key not in flat_a)]
-    return [
-        (key, flat_a.get(key), flat_b.get(key))
-        for key in keys
-        if flat_a.get(key) != flat_b.get(key) and key.split(".")[0] not in skipped
-    ]
+    rows = differing(flatten(as_dict(a)), flatten(as_dict(b)))
+    return [row for row in rows if row[0].split(".")[0] not in skipped]

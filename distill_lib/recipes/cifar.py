@@ -5,7 +5,8 @@ from dataclasses import fields, replace
 from distill_lib.data.augment import CIFAR_AUGMENT, CIFAR_MMRAZOR_AUGMENT
 from distill_lib.recipes.fashion import SMOKE_TEACHER
 from distill_lib.recipes.methods import METHODS
-from distill_lib.recipes.recipe import Optim, Published, Recipe, TermSpec
+from distill_lib.recipes.recipe import Optim, Published, Recipe
+from distill_lib.recipes.specs import TermSpec
 
 OFD_PAPER = "Heo et al., A Comprehensive Overhaul of Feature Distillation, ICCV 2019"
 MMRAZOR = "MMRazor's OFD page"
@@ -142,11 +143,6 @@ SEED1_ROWS = (
 """Teacher, student alone, and the two students distilled."""
 LAPTOP_ROWS = (SEED1_ROWS[0], "plain-cifar10-wrn16_2-short", *SEED1_ROWS[2:])
 """The same at `laptop`, the student alone with the epochs of the distilled ones."""
-
-
-def accuracy(error: float) -> float:
-    """Top-1 accuracy of an error, both in per cent, with the error's two decimals."""
-    return round(100 - error, 2)
 
 
 RECIPES = _cifar10()

@@ -3,9 +3,10 @@
 from dataclasses import dataclass, replace
 
 from distill_lib.models.pyramidnet import BASIC_TAPS, BOTTLENECK_TAPS
-from distill_lib.recipes.cifar import AUTHORS, OFD_PAPER, accuracy, budgets
+from distill_lib.recipes.cifar import AUTHORS, OFD_PAPER, budgets
 from distill_lib.recipes.methods import METHODS
-from distill_lib.recipes.recipe import CE, OFD, Optim, Published, Recipe, TermSpec
+from distill_lib.recipes.recipe import Optim, Recipe, published
+from distill_lib.recipes.specs import CE, OFD, TermSpec
 
 AUTHORS_README = "OFD authors' README"
 CD_README = "CD authors' README"
@@ -76,7 +77,7 @@ def _alone(network: str, error: float, what: str, note: str, batch_size: int = 1
         batch_size=batch_size,
         paper=OFD_PAPER,
         note=note,
-        published=(Published(what, accuracy(error), None, AUTHORS_README),),
+        published=(published(what, error, None, AUTHORS_README),),
     )
 
 
@@ -111,9 +112,9 @@ def _ofd() -> dict[str, dict[str, Recipe]]:
             paper=f"{OFD_PAPER}, CIFAR-100 setting {setting.letter}",
             note="",
             published=(
-                Published("OFD", accuracy(setting.distilled), None, AUTHORS_README),
+                published("OFD", setting.distilled, None, AUTHORS_README),
                 *plain.published,
-                Published("teacher", accuracy(teacher_error), None, AUTHORS_README),
+                published("teacher", teacher_error, None, AUTHORS_README),
             ),
         )
         for recipe in (plain, ofd):  # the student of e is the teacher of a to d, and stays that
@@ -139,16 +140,13 @@ def _cd() -> dict[str, dict[str, Recipe]]:
         note="",
     )
 
-    def published(what: str, errors: tuple[float, float]) -> Published:
-        return Published(what, *map(accuracy, errors), CD_README)
-
     alone = {"resnet152": (19.09, 4.45), "resnet50": (22.02, 5.74)}
     teacher, student = (
         replace(
             settings,
             name=f"plain-cifar100-{network}",
             student=f"{network}_stem3x3",
-            published=(published("alone", errors),),
+            published=(published("alone", *errors, CD_README),),
         )
         for network, errors in alone.items()
     )
@@ -162,9 +160,9 @@ def _cd() -> dict[str, dict[str, Recipe]]:
             terms=METHODS[method],
             note=note,
             published=(
-                published("row", errors),
-                published("student alone", alone["resnet50"]),
-                published("teacher", alone["resnet152"]),
+                published("row", *errors, CD_README),
+                published("student alone", *alone["resnet50"], CD_README),
+                published("teacher", *alone["resnet152"], CD_README),
             ),
         )
         for method, (errors, note) in CD_ROWS.items()

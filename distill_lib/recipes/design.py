@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from distill_lib.recipes.cifar import budgets
 from distill_lib.recipes.cifar_small import PLAIN, TEACHER
-from distill_lib.recipes.recipe import CD, CE, OFD, Recipe, TermSpec
+from distill_lib.recipes.recipe import Recipe
+from distill_lib.recipes.specs import CD, CE, OFD, TermSpec
 from distill_lib.schedules import Decay
 
 EPOCHS = 4

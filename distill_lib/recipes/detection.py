@@ -8,7 +8,7 @@ divisors that they have in classification, the extra layers have 1, as ASPP has 
 from dataclasses import replace
 
 from distill_lib.recipes.methods import at_a_tenth
-from distill_lib.recipes.recipe import OFD, MultiBox, Optim, Recipe
+from distill_lib.recipes.recipe import Optim, Recipe
 from distill_lib.recipes.segmentation import (
     BLOCKS,
     IMAGENET,
@@ -18,6 +18,7 @@ from distill_lib.recipes.segmentation import (
     SMOKE_IMAGES,
     SMOKE_NOTE,
 )
+from distill_lib.recipes.specs import OFD, MultiBox
 
 STAGES = (2, 3, 4)
 EXTRAS = 3

@@ -8,22 +8,10 @@ decay of their weights.
 from dataclasses import replace
 
 from distill_lib.data.image_folders import ResizedCrop
-from distill_lib.recipes.cifar import OFD_PAPER, accuracy, smoke_of
+from distill_lib.recipes.cifar import OFD_PAPER, smoke_of
 from distill_lib.recipes.methods import METHODS
-from distill_lib.recipes.recipe import (
-    AT,
-    CD,
-    CE,
-    GKD,
-    KD,
-    OFD,
-    RKD,
-    Hint,
-    Optim,
-    Published,
-    Recipe,
-    TermSpec,
-)
+from distill_lib.recipes.recipe import Optim, Published, Recipe, published
+from distill_lib.recipes.specs import AT, CD, CE, GKD, KD, OFD, RKD, Hint, TermSpec
 from distill_lib.schedules import Decay
 
 CD_PAPER = "Zhou et al., Channel Distillation, 2020, and its authors' earlier page"
@@ -59,11 +47,6 @@ IMAGENETTE = {
     "optim": Optim(lr=0.1, weight_decay=5e-4, schedule="one_cycle"),
     "batch_size": 64,
 }
-
-
-def published(what: str, top1_error: float, top5_error: float, source: str) -> Published:
-    """A number of a table of errors, in per cent, as accuracy."""
-    return Published(what, accuracy(top1_error), accuracy(top5_error), source)
 
 
 STUDENT_ALONE = published("student alone", 30.43, 10.76, "fb.resnet.torch")

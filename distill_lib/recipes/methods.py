@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from distill_lib.recipes.recipe import AT, CD, CE, DKD, GKD, KD, OFD, RKD, Hint, Recipe, TermSpec
+from distill_lib.recipes.recipe import Recipe
+from distill_lib.recipes.specs import AT, CD, CE, DKD, GKD, KD, OFD, RKD, Hint, TermSpec
 from distill_lib.schedules import Decay
 
 LRDV2 = Decay("cifar", "lrdv2")

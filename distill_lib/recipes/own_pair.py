@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from distill_lib.data.registry import dataset_info
 from distill_lib.errors import DistillError, unknown_name
-from distill_lib.recipes.recipe import OFD, Budget, Optim, Recipe
-from distill_lib.recipes.specs import SPECS, WITH_LABELS, Spec
+from distill_lib.recipes.recipe import Budget, Optim, Recipe
+from distill_lib.recipes.specs import OFD, SPECS, WITH_LABELS, Spec
 
 EPOCHS: dict[Budget, int] = {"smoke": 1, "laptop": 8, "paper": 100}
 LARGE = 64

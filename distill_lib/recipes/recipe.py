@@ -7,20 +7,7 @@ from typing import Literal
 
 from distill_lib.data.registry import AnyAugment
 from distill_lib.errors import DistillError
-from distill_lib.recipes.specs import (  # noqa: F401 - a recipe and its terms in one import
-    AT,
-    CD,
-    CE,
-    DKD,
-    GKD,
-    KD,
-    OFD,
-    RKD,
-    Hint,
-    MultiBox,
-    PixelCE,
-    TermSpec,
-)
+from distill_lib.recipes.specs import CE, TermSpec
 
 Budget = Literal["smoke", "laptop", "paper"]
 BUDGETS: tuple[Budget, ...] = ("smoke", "laptop", "paper")
@@ -46,9 +33,9 @@ class Optim:
     """What a drop multiplies the rate by."""
     peak_at: float = 0.25
     """Share of a one_cycle run at which the rate peaks."""
-    lr_factors: tuple[tuple[str, float], ...] = ()
+    lr_factors: tuple[tuple[str, float], ...] = field(default=(), kw_only=True)
     """("student.decoder", 10): parameters whose name begins so train at a multiple of the rate."""
-    connectors_first: int = 0
+    connectors_first: int = field(default=0, kw_only=True)
     """Epochs at the start that train the connectors alone, the student held still."""
 
 
@@ -62,6 +49,12 @@ class Published:
     source: str = ""
     miou: float | None = None
     map50: float | None = None
+
+
+def published(what: str, top1_error: float, top5_error: float | None, source: str) -> Published:
+    """A number of a table of errors, in per cent, as accuracy with the errors' two decimals."""
+    errors = (top1_error, top5_error)
+    return Published(what, *(None if e is None else round(100 - e, 2) for e in errors), source)
 
 
 @dataclass(frozen=True)
@@ -84,7 +77,7 @@ class Recipe:
     augment: AnyAugment | None = None
     """Crop, flip and normalisation; the data set's own if none is given."""
     image_size: int = 32
-    pretrained: str | None = None
+    pretrained: str | None = field(default=None, kw_only=True)
     """What the student's backbone starts from, named as `teacher` is; random weights if None."""
     train_limit: int | None = None
     """Train on so many images only, as many of each class."""
@@ -96,7 +89,7 @@ class Recipe:
     """Auto takes bf16 where the hardware has it; see `doctor`."""
     seed: int = 0
     budget: Budget = "paper"
-    evaluate_every: int = 1
+    evaluate_every: int = field(default=1, kw_only=True)
     """Test after every so many epochs, and after the last; epochs of few images are many."""
     checkpoint_steps: int = 0
     """Save a checkpoint every so many steps too; 0: after each epoch only."""
@@ -155,8 +148,6 @@ class Recipe:
         return any(spec.term.needs_teacher for spec in self.terms)
 
 
-OPTIONAL = ("pretrained", "evaluate_every", "optim.lr_factors", "optim.connectors_first")
-"""Fields that a record leaves out where they are at their default."""
 FREE = frozenset("name budget evaluate_every checkpoint_steps paper note published".split())
 """Fields that may change between a run and its resumption; with another value of any other field a
 checkpoint is refused."""

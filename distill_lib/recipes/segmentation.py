@@ -11,7 +11,8 @@ from distill_lib.recipes.cifar import OFD_PAPER
 from distill_lib.recipes.imagenet import CD_SETTINGS, STUDENT_EPOCHS
 from distill_lib.recipes.imagenet import budgets as imagenet_budgets
 from distill_lib.recipes.methods import at_a_tenth
-from distill_lib.recipes.recipe import OFD, Optim, PixelCE, Published, Recipe
+from distill_lib.recipes.recipe import Optim, Published, Recipe
+from distill_lib.recipes.specs import OFD, PixelCE
 
 BLOCKS = {
     "resnet18": (2, 2, 2, 2),

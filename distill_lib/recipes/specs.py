@@ -13,13 +13,21 @@ from distill_lib.taps import Tap
 from distill_lib.terms.overhaul import Position, Stages, StudentTransform, TeacherTransform
 
 
+def plain(settings) -> dict:
+    """A dataclass as plain data, without the keyword-only fields that are at their default.
+
+    So a field that is added later does not change what earlier runs are called.
+    """
+    values = asdict(settings)
+    for f in fields(settings):
+        if f.kw_only and values[f.name] == f.default:
+            del values[f.name]
+    return values
+
+
 @dataclass(frozen=True)
 class Spec:
-    """What every term has: a weight, and how it decays over the run (not at all: None).
-
-    A record leaves keyword-only fields out where they are at their default, so that a field that is
-    added later does not change what earlier runs are called.
-    """
+    """What every term has: a weight, and how it decays over the run (not at all: None)."""
 
     weight: float = 1.0
     decay: Decay | None = field(default=None, kw_only=True)
@@ -40,11 +48,7 @@ class Spec:
 
     def as_dict(self) -> dict:
         """Plain data with the term's name, from which `spec_from_dict` makes the spec again."""
-        values = asdict(self)
-        for f in fields(self):
-            if f.kw_only and values[f.name] == f.default:
-                del values[f.name]
-        return {"term": self.term.name, **values}
+        return {"term": self.term.name, **plain(self)}
 
 
 @dataclass(frozen=True)

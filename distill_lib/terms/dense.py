@@ -16,9 +16,6 @@ class PixelCrossEntropy(Term):
     needs_teacher = False
     task = "segmentation"
 
-    def __init__(self, weight: float = 1.0, *, schedule=None):
-        super().__init__(weight, schedule)
-
     def forward(self, student: Outputs, teacher: Outputs | None, labels: Tensor) -> Tensor:
         return pixel_cross_entropy(student.logits, labels)
 
@@ -32,9 +29,6 @@ class MultiBox(Term):
     name = "multibox"
     needs_teacher = False
     task = "detection"
-
-    def __init__(self, weight: float = 1.0, *, schedule=None):
-        super().__init__(weight, schedule)
 
     def forward(self, student: Outputs, teacher: Outputs | None, labels: list[dict]) -> Tensor:
         return multibox_loss(student.logits, labels)

@@ -3,7 +3,7 @@
 Each of the paper's design choices (section 3) is an argument with OFD's own choice as its default.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 import torch
@@ -39,7 +39,6 @@ class Overhaul(FeatureTerm):
             value).
         tail: which closed-form margin where negatives are rare: "paper" or "exact".
         divisors: one for each tap; 2^(n-1-i) if not given.
-        teacher_taps, student_taps: where to read; see `FeatureTerm`.
         margins: `margin_from_data(...)` of this very teacher, for taps with no batch norm before
             them; otherwise the closed form of the batch norm.
         teacher_transform: the teacher's features go through margin ReLU, ReLU or nothing. Under
@@ -51,6 +50,9 @@ class Overhaul(FeatureTerm):
         distance: what is summed, `feature_distance`. The default weight is for partial L2; sums of
             all squares, or of absolute values, are of other sizes.
         stages: all pairs of taps that are found, or the last alone.
+
+    The other arguments are those of `FeatureTerm`.
+
     Raises:
         DistillError: a name is unknown, or a choice has no meaning beside another.
     """
@@ -63,19 +65,15 @@ class Overhaul(FeatureTerm):
         *,
         tail: Tail = "paper",
         divisors: Sequence[float] | None = None,
-        teacher_taps: Sequence[Tap] | None = None,
-        student_taps: Sequence[Tap] | None = None,
         margins: MeasuredMargins | None = None,
         teacher_transform: TeacherTransform = "margin",
         student_transform: StudentTransform = "conv_bn",
         position: Position = "pre",
         distance: Distance = "partial_l2",
         stages: Stages = "all",
-        schedule: Callable[[int], float] | None = None,
+        **settings,
     ):
-        super().__init__(
-            weight, teacher_taps=teacher_taps, student_taps=student_taps, schedule=schedule
-        )
+        super().__init__(weight, **settings)
         self.tail = tail
         self.divisors = divisors
         self.measured = margins
@@ -158,19 +156,10 @@ class Overhaul(FeatureTerm):
                         "  Measure it: Overhaul(margins=margin_from_data(teacher, images, taps))."
                     )
                 self._norms.append(norm)
-                norm.register_load_state_dict_post_hook(self._on_teacher_loaded)
+                norm.register_load_state_dict_post_hook(self._set_margins)
         self.refresh_margins(teacher)
-        self.register_load_state_dict_post_hook(Overhaul._on_loaded)
-
-    def _on_loaded(self, incompatible_keys) -> None:
-        """Another Distiller's state brings the margins of its teacher: take this one's again."""
-        if self.measured is None:
-            self._refresh_closed_form()
-        else:
-            self._take_measured()
-
-    def _on_teacher_loaded(self, module: nn.Module, incompatible_keys) -> None:
-        self._refresh_closed_form()
+        # Another Distiller's state brings the margins of its teacher: take this one's again.
+        self.register_load_state_dict_post_hook(Overhaul._set_margins)
 
     def refresh_margins(self, teacher: nn.Module) -> None:
         """Compute the margins anew from the teacher's present weights, if they come from there.
@@ -178,21 +167,19 @@ class Overhaul(FeatureTerm):
         Raises:
             FeatureError: the margins were measured on a teacher with other weights.
         """
-        if self.measured is None:
-            self._refresh_closed_form()
-            return
-        self.measured.check_teacher(teacher, self.teacher_taps)
-        self._take_measured()
-
-    def _take_measured(self) -> None:
-        for buffer, margin in zip(self.margins, self.measured.margins, strict=True):
-            buffer.copy_(margin)
+        if self.measured is not None:
+            self.measured.check_teacher(teacher, self.teacher_taps)
+        self._set_margins()
 
     @torch.no_grad()
-    def _refresh_closed_form(self) -> None:
-        # No norms are known where the margins are constants.
-        for buffer, norm in zip(self.margins, self._norms, strict=bool(self._norms)):
-            buffer.copy_(margin_from_batch_norm(norm.weight, norm.bias, self.tail))
+    def _set_margins(self, *of_a_hook) -> None:
+        """The measured margins, or those of the teacher's present batch norms; constants stay."""
+        if self.measured is not None:
+            margins = self.measured.margins
+        else:
+            margins = [margin_from_batch_norm(n.weight, n.bias, self.tail) for n in self._norms]
+        for buffer, margin in zip(self.margins, margins, strict=bool(margins)):
+            buffer.copy_(margin)
 
     @property
     def margins(self) -> list[Tensor]:

@@ -34,7 +34,7 @@ class Term(nn.Module):
     is_feature_loss = False
     """Early decay: such a loss acts from the first epoch on, the others after its warm-up."""
 
-    def __init__(self, weight: float, schedule: Callable[[int], float] | None = None):
+    def __init__(self, weight: float = 1.0, schedule: Callable[[int], float] | None = None):
         super().__init__()
         self.weight = float(weight)
         self.schedule = schedule

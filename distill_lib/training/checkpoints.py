@@ -16,6 +16,7 @@ import torch
 
 from distill_lib.errors import CheckpointError, DistillError, RecipeMismatchError
 from distill_lib.files import remove_temporaries, sha256_of, write_atomically, write_json
+from distill_lib.recipes import differing
 
 FORMAT = 1
 KEEP = 2
@@ -82,26 +83,22 @@ def save(folder: Path, state: dict, identity: dict, best_step: int) -> Commit:
 
 
 def _rotate(folder: Path, newest: Commit, best_step: int) -> None:
-    commits = [c for c in _commits(folder) if c.step <= newest.step]
+    found = map(_commit, sorted(folder.glob("step-*.json")))
+    commits = [c for c in found if c is not None and c.step <= newest.step]
     for commit in commits[:-KEEP]:
         if commit.step != best_step:
             commit.record.unlink(missing_ok=True)
             commit.payload.unlink(missing_ok=True)
 
 
-def _commits(folder: Path) -> list[Commit]:
-    """Every checkpoint whose commit record can be read, oldest first."""
-    found = []
-    for path in folder.glob("step-*.json"):
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            payload = path.with_suffix(".pt")
-            found.append(
-                Commit(payload, int(record["step"]), record["sha256"], dict(record["identity"]))
-            )
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-    return sorted(found, key=lambda commit: commit.step)
+def _commit(record: Path) -> Commit | None:
+    """The checkpoint of a commit record, None where that cannot be read."""
+    try:
+        said = json.loads(record.read_text(encoding="utf-8"))
+        step, identity = int(said["step"]), dict(said["identity"])
+        return Commit(record.with_suffix(".pt"), step, said["sha256"], identity)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def at_step(folder: Path, step: int) -> Commit | None:
@@ -110,12 +107,10 @@ def at_step(folder: Path, step: int) -> Commit | None:
     Raises:
         CheckpointError: it is damaged.
     """
-    for commit in _commits(folder):
-        if commit.step == step:
-            if reason := _why_not(commit):
-                raise CheckpointError(f"{commit.payload}: {reason}.")
-            return commit
-    return None
+    commit = _commit(folder / f"step-{step:08d}.json")
+    if commit is not None and (reason := _why_not(commit)):
+        raise CheckpointError(f"{commit.payload}: {reason}.")
+    return commit
 
 
 def clean(folder: Path) -> None:
@@ -133,14 +128,14 @@ def newest(folder: Path) -> tuple[Commit | None, list[str]]:
         CheckpointError: there are checkpoints, and none verifies.
     """
     skipped = []
-    for path in sorted(folder.glob("step-*.json"), reverse=True):
-        if not any(commit.record == path for commit in _commits(folder)):
-            skipped.append(f"{path.name}: the commit record cannot be read")
-    for commit in reversed(_commits(folder)):
-        reason = _why_not(commit)
-        if reason is None:
+    for record in sorted(folder.glob("step-*.json"), reverse=True):
+        commit = _commit(record)
+        if commit is None:
+            skipped.append(f"{record.name}: the commit record cannot be read")
+        elif reason := _why_not(commit):
+            skipped.append(f"{commit.payload.name}: {reason}")
+        else:
             return commit, skipped
-        skipped.append(f"{commit.payload.name}: {reason}")
     if skipped:
         raise CheckpointError(
             f"no checkpoint in {folder} can be trusted:\n  "
@@ -181,12 +176,7 @@ def check_identity(what: str, saved: dict, yours: dict) -> None:
     Raises:
         RecipeMismatchError: the first line is `what`; each field that differs follows.
     """
-    keys = [*yours, *(key for key in saved if key not in yours)]
-    lines = [
-        f"  {key}: {saved.get(key)} (saved) != {yours.get(key)} (yours)"
-        for key in keys
-        if saved.get(key) != yours.get(key)
-    ]
+    lines = [f"  {key}: {b} (saved) != {a} (yours)" for key, a, b in differing(yours, saved)]
     if lines:
         raise RecipeMismatchError(
             "\n".join([f"{what}.", *lines])

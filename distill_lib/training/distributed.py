@@ -76,8 +76,10 @@ def share_buffers(module: nn.Module) -> None:
             dist.broadcast(buffer, 0)
 
 
-def sum_over_ranks(values: Tensor) -> Tensor:
-    """The sum over all processes."""
-    if is_distributed():
-        dist.all_reduce(values)
-    return values
+def sum_over_ranks(values: Tensor, device: torch.device) -> Tensor:
+    """The sum over all processes of float64 numbers on the CPU; in float32, as a device has it."""
+    if not is_distributed():
+        return values
+    there = values.to(device, torch.float32)
+    dist.all_reduce(there)
+    return there.double().cpu()

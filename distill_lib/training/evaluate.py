@@ -112,7 +112,5 @@ def evaluate(
                 outputs = model(batch.images)
             loss, count = meter.update(outputs, batch.labels)
             totals += torch.tensor([float(loss), count, len(batch.labels)], dtype=torch.float64)
-    if distributed.is_distributed():
-        totals = distributed.sum_over_ranks(totals.to(device, torch.float32)).double().cpu()
-    loss, count, images = totals.tolist()
+    loss, count, images = distributed.sum_over_ranks(totals, device).tolist()
     return meter.compute() | {"loss": loss / max(count, 1), "images": int(images)}

@@ -5,7 +5,7 @@ Started by torchrun, every process trains on its share of each batch, and proces
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import torch
@@ -89,15 +89,15 @@ def fit(
         parts.distiller.refresh_margins()
         optimizer = build_optimizer(parts.distiller, recipe.optim)
         record = new_record(recipe, parts, precision, compile, out)
-        if _shown(recipe, progress) and (taps := parts.distiller.describe_taps()):
+        writes = distributed.rank() == 0
+        shown = progress and writes and recipe.budget != "smoke"
+        if shown and (taps := parts.distiller.describe_taps()):
             print(taps)
-        with _random_state_of(recipe.seed, chosen):
-            if distributed.rank():
-                return _train(recipe, parts, optimizer, record, precision, False, compile)
-            with run_folder.locked(record.path):
-                if fresh:
-                    run_folder.start_over(record.path)
-                return _train(recipe, parts, optimizer, record, precision, progress, compile)
+        lock = run_folder.locked(record.path) if writes else nullcontext()
+        with _random_state_of(recipe.seed, chosen), lock:
+            if fresh and writes:
+                run_folder.start_over(record.path)
+            return _train(recipe, parts, optimizer, record, precision, shown, compile)
     finally:
         if joined:
             distributed.stop()
@@ -117,7 +117,7 @@ def _train(
     optimizer: torch.optim.Optimizer,
     record: RunRecord,
     precision: Precision,
-    progress: bool,
+    shown: bool,
     compile: bool,
 ) -> RunRecord:
     """Train to the end, or to a request to stop, from wherever the run stands."""
@@ -142,7 +142,8 @@ def _train(
             while state.epoch <= recipe.epochs:
                 distiller.train()
                 state.start_clock()
-                bar = _bar(recipe, state, steps, progress)
+                label = f"{recipe.name} {state.epoch}/{recipe.epochs}"
+                bar = Progress(steps, label, done=state.batch, shown=shown)
                 for batch in data.train_batches(
                     batch_size=recipe.batch_size,
                     seed=recipe.seed,
@@ -169,7 +170,8 @@ def _train(
                     bar.step(batch.global_size, result.parts)
                     if stopping := distributed.any_rank(bool(stop.signal), data.device):
                         break
-                    if state.batch < steps and _is_due(recipe.checkpoint_steps, state.step):
+                    every = recipe.checkpoint_steps
+                    if every > 0 and state.batch < steps and state.step % every == 0:
                         guard.before_checkpoint(distiller, state.epoch, state.step)
                         state.save(record, is_last=False)
                 bar.close()
@@ -177,8 +179,7 @@ def _train(
                 if state.batch == steps:
                     if state.epoch == recipe.epochs or state.epoch % recipe.evaluate_every == 0:
                         state.evaluate(data, precision, rate)
-                        if _shown(recipe, progress):
-                            label = _label(recipe, state.epoch)
+                        if shown:
                             print(epoch_line(state.epochs[-1], label, record.task), flush=True)
                     state.end_epoch()
                     _note_odd_images(record, data)
@@ -207,23 +208,6 @@ def _reported(done: RunRecord, record: RunRecord) -> RunRecord:
         record.distiller.load_state_dict(state)
         done.distiller = record.distiller.eval()
     return done
-
-
-def _is_due(every: int, step: int) -> bool:
-    return every > 0 and step % every == 0
-
-
-def _bar(recipe: Recipe, state: RunState, steps: int, shown: bool) -> Progress:
-    label = _label(recipe, state.epoch)
-    return Progress(steps, label, done=state.batch, shown=_shown(recipe, shown))
-
-
-def _label(recipe: Recipe, epoch: int) -> str:
-    return f"{recipe.name} {epoch}/{recipe.epochs}"
-
-
-def _shown(recipe: Recipe, wanted: bool) -> bool:
-    return wanted and distributed.rank() == 0 and recipe.budget != "smoke"
 
 
 def _note_odd_images(record: RunRecord, data: ImageData) -> None:

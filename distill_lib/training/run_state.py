@@ -153,8 +153,7 @@ class RunState:
     def _means(self, device: torch.device) -> tuple[dict[str, float], float]:
         """The mean of each loss part over all images of all processes, and how many there were."""
         sums = torch.tensor([float(value) for value in self.meters.values()], dtype=torch.float64)
-        if distributed.is_distributed():
-            sums = distributed.sum_over_ranks(sums.to(device, torch.float32)).double().cpu()
+        sums = distributed.sum_over_ranks(sums, device)
         totals = dict(zip(self.meters, sums.tolist(), strict=True))
         images = totals.pop("images")
         return {name: total / images for name, total in totals.items()}, images

@@ -117,31 +117,23 @@ def torchvision_weights(name: str):
     Raises:
         DistillError: there are none, or they are not of a network that classifies images.
     """
-    import torchvision.models
+    from torchvision import models
 
+    classifiers = {
+        weights: model
+        for model in models.list_models(module=models)
+        for weights in models.get_model_weights(model)
+    }
     try:
-        weights = torchvision.models.get_weight(name)
+        weights = models.get_weight(name)
     except (ValueError, AttributeError, KeyError) as error:
-        known = [
-            str(w)
-            for model in torchvision.models.list_models(module=torchvision.models)
-            for w in torchvision.models.get_model_weights(model)
-        ]
-        raise unknown_name("torchvision weights", name, known) from error
-    model = next(
-        (
-            m
-            for m in torchvision.models.list_models(module=torchvision.models)
-            if torchvision.models.get_model_weights(m) is type(weights)
-        ),
-        None,
-    )
-    if model is None:
+        raise unknown_name("torchvision weights", name, map(str, classifiers)) from error
+    if weights not in classifiers:
         raise DistillError(
             f"weights:{name} are not of a network that classifies images.\n"
             "  Expected weights such as ResNet34_Weights.IMAGENET1K_V1."
         )
-    return weights, model
+    return weights, classifiers[weights]
 
 
 def _load_enum(name: str) -> nn.Module:
