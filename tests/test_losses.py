@@ -327,6 +327,20 @@ def test_guided_kd_of_a_student_that_overflows_only_where_the_teacher_is_wrong()
     assert loss.item() == pytest.approx(kd_loss(student[:2], teacher[:2], 1.0).item())
 
 
+def test_a_class_that_the_teacher_excludes_adds_nothing():
+    teacher = torch.tensor([[0.0, -torch.inf, 1.0]])
+    student = torch.zeros(1, 3, requires_grad=True)
+    labels = torch.tensor([2])
+    value = kd_loss(student, teacher, 1.0)
+    (gradient,) = torch.autograd.grad(value, student)
+    softened = teacher.softmax(1)
+    plain = F.kl_div(student.log_softmax(1), softened, reduction="batchmean")
+    torch.testing.assert_close(value, plain)
+    torch.testing.assert_close(gradient, student.softmax(1) - softened)
+    torch.testing.assert_close(guided_kd_loss(student, teacher, labels, 1.0), plain)
+    assert dkd_loss(student, teacher, labels, 1.0, 8.0, 1.0).isfinite()
+
+
 def test_kd_of_a_confident_teacher_is_exact():
     teacher = torch.tensor([[300.0, 0.0, 0.0]])
     student = torch.tensor([[0.0, 1.0, 2.0]], requires_grad=True)
