@@ -33,7 +33,7 @@ def partial_l2(student: Tensor, teacher: Tensor) -> Tensor:
         student: connector output, (N, C_t, H, W).
         teacher: teacher features after margin ReLU, same shape.
     Returns:
-        scalar, summed over everything, float32 or wider.
+        scalar, summed over everything, float32 or wider; it has first derivatives only.
     Raises:
         FeatureError: shapes differ.
 

@@ -21,11 +21,13 @@ from distill_lib.distiller import Distiller
 
 STORED = 1e-6
 """Relative tolerance for what is computed from stored tensors."""
+ROUNDING = 1e-7
+"""Absolute tolerance of one divergence in float32, before the factor T²: small at a large T."""
 VALUE = 1e-5
 """Relative tolerance for what goes through networks."""
 GRADIENT = 1e-4
 """The same for gradients, of the tensor's largest magnitude."""
-TRAJECTORY = 6e-3
+TRAJECTORY = 1.2e-2
 """Absolute tolerance after many optimiser steps."""
 
 FEATURE_RATE = 6.0
@@ -149,7 +151,8 @@ def compare_kd(golden: Golden, temperature: str, guided: bool = False) -> None:
         value = losses.kd_loss(student, teacher, float(temperature))
     value.backward()
     group = f"gkd/T{temperature}" if guided else inputs
-    _assert_close(group, value, golden.tensor(f"{group}/expected"), STORED)
+    rounding = ROUNDING * float(temperature) ** 2
+    _assert_close(group, value, golden.tensor(f"{group}/expected"), STORED, rounding)
     gradient = golden.tensor(f"{group}/expected_grad")
     _assert_close(f"{group}, gradient", student.grad, gradient, STORED)
 
