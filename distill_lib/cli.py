@@ -10,7 +10,7 @@ from distill_lib.cli_train import run_train
 from distill_lib.errors import DistillError, unknown_name
 from distill_lib.paths import relative
 from distill_lib.recipes import BUDGETS, RECIPES, SUITES, as_dict, get_recipe
-from distill_lib.records import RunRecord, find_records, load_record
+from distill_lib.records import find_records, load_record
 from distill_lib.tables import markdown_table
 from distill_lib.tasks import TASKS
 
@@ -18,11 +18,11 @@ from distill_lib.tasks import TASKS
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 if it went well, 2 after bad input, 128 + signal if interrupted."""
     parser = _parser()
-    known, rest = parser.parse_known_args(arguments)
-    if rest and known.command is not run_train:
-        parser.error(f"unknown arguments: {' '.join(rest)}")
+    known, known.rest = parser.parse_known_args(arguments)
+    if known.rest and known.command is not run_train:
+        parser.error(f"unknown arguments: {' '.join(known.rest)}")
     try:
-        status = known.command(known, rest) or 0
+        status = known.command(known) or 0
         sys.stdout.flush()
         return status
     except BrokenPipeError:  # `list | head`: nobody reads on
@@ -110,15 +110,14 @@ def _device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
 
 
-def _demo(known: argparse.Namespace, rest: list[str]) -> int:
+def _demo(known: argparse.Namespace) -> None:
     from distill_lib.demo import run_demo
 
     table, figure = run_demo(budget=known.budget, device=known.device, fresh=known.fresh)
     print(f"\n{table}\n\nFigure: {relative(figure)}")
-    return 0
 
 
-def _list(known: argparse.Namespace, rest: list[str]) -> int:
+def _list(known: argparse.Namespace) -> None:
     from distill_lib.report import published_text
 
     if known.suite and known.suite not in SUITES:
@@ -128,15 +127,13 @@ def _list(known: argparse.Namespace, rest: list[str]) -> int:
         budgets = RECIPES[name]
         paper = budgets["paper"]
         epochs = " / ".join(str(budgets[budget].epochs) for budget in BUDGETS)
-        record = RunRecord(Path(), as_dict(paper), {}, {})
-        published = published_text(record) if paper.published else None
+        published = published_text(as_dict(paper)) or None
         rows.append([name, paper.data, paper.teacher, paper.student, epochs, published])
     header = ("recipe", "data", "teacher", "student", "epochs s/l/p", "published (%)")
     print(markdown_table(header, rows))
-    return 0
 
 
-def _test(known: argparse.Namespace, rest: list[str]) -> int:
+def _test(known: argparse.Namespace) -> None:
     from distill_lib.recipes import recipe_from_dict
     from distill_lib.training import evaluate, load_student
     from distill_lib.training.build import load_recipe_data
@@ -166,10 +163,9 @@ def _test(known: argparse.Namespace, rest: list[str]) -> int:
     for name in wanted:
         unit = "" if name == "loss" else " %"
         print(f"{name} {metrics[name]:.4g}{unit} on {metrics['images']:,} test images")
-    return 0
 
 
-def _report(known: argparse.Namespace, rest: list[str]) -> int:
+def _report(known: argparse.Namespace) -> None:
     from distill_lib import paths
     from distill_lib.report import write_report, write_results
 
@@ -177,17 +173,16 @@ def _report(known: argparse.Namespace, rest: list[str]) -> int:
         if known.runs or known.out:
             raise DistillError("report --all is of results/ and writes RESULTS.md; name no folder.")
         print("\n".join(relative(file) for file in write_results()))
-        return 0
+        return
     for folder in known.runs:
         if not folder.is_dir():
             raise DistillError(f"{folder} is no folder; expected a run, or a folder of runs.")
     table, files = write_report(find_records(*known.runs), known.out or paths.runs_dir())
     print(table)
     print(f"\n{', '.join(relative(file) for file in files)}")
-    return 0
 
 
-def _data(known: argparse.Namespace, rest: list[str]) -> int:
+def _data(known: argparse.Namespace) -> int | None:
     from distill_lib.data import data_status, prepare
 
     if known.download:
@@ -198,7 +193,7 @@ def _data(known: argparse.Namespace, rest: list[str]) -> int:
         return _check_data(known.check)
     rows = [[s.name, s.size, "yes" if s.found else "no", s.where] for s in data_status()]
     print(markdown_table(("data set", "size", "here", "where, or how to get it"), rows))
-    return 0
+    return None
 
 
 def _check_data(name: str) -> int:
@@ -219,22 +214,20 @@ def _check_data(name: str) -> int:
     return 1 if {REFUSED, UNREADABLE} & kinds.keys() else 0
 
 
-def _cka(known: argparse.Namespace, rest: list[str]) -> int:
+def _cka(known: argparse.Namespace) -> None:
     from distill_lib.similarity import compare_runs
 
     for folder in known.runs:
         print(compare_runs(load_record(folder), known.teacher, known.device))
-    return 0
 
 
-def _publish(known: argparse.Namespace, rest: list[str]) -> int:
+def _publish(known: argparse.Namespace) -> None:
     from distill_lib.publish import publish
 
     print(relative(publish(load_record(known.run), weights=known.weights).path))
-    return 0
 
 
-def _doctor(known: argparse.Namespace, rest: list[str]) -> int:
+def _doctor(known: argparse.Namespace) -> int:
     from distill_lib.doctor import examine
 
     lines, well = examine(known.device)

@@ -16,15 +16,15 @@ MILESTONES = (50, 80, 90, 92, 93, 94, 95)
 OWN_PAIR = ("--teacher", "--student", "--data")
 
 
-def run_train(known: argparse.Namespace, rest: list[str]) -> int:
+def run_train(known: argparse.Namespace) -> int:
     """Train what was asked for, one recipe after the other, all of them before the next seed.
 
     Args:
-        known: the options.
-        rest: names of recipes and suites, then fields to set in each of them.
+        known: the options; `rest` is what argparse does not know: names of recipes and suites,
+            then fields to set in each of them.
     """
-    given = list(itertools.takewhile(lambda word: not word.startswith("-"), rest))
-    fields = rest[len(given) :]
+    given = list(itertools.takewhile(lambda word: not word.startswith("-"), known.rest))
+    fields = known.rest[len(given) :]
     if known.help or not given and known.terms is None:
         if fields and not known.help:
             raise DistillError(f"{fields[0]} comes before any recipe; name the recipe first.")

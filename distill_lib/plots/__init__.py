@@ -68,6 +68,7 @@ from distill_lib.plots.style import (
     label_of,
     look,
     method_of,
+    name_rows,
     save_figure,
     shared_legend,
     use_style,

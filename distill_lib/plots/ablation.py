@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 
-from distill_lib.plots.style import COLOURS, label_of, look, method_of
+from distill_lib.plots.style import COLOURS, label_of, look, method_of, name_rows
 
 SEED_MARKS = "o^sDvP*X"
 """A seed keeps its mark from row to row."""
@@ -51,11 +51,9 @@ def design_dots(
             bar = {"color": "black", "capsize": 4, "elinewidth": 1.5}
             axes[1].errorbar(mean, y, xerr=half_width, marker="|", markersize=12, **bar)
     axes[1].axvline(0, color=COLOURS["ofd"], linewidth=1.5)
-    axes[0].set_yticks(range(len(rows)), rows)
-    axes[1].tick_params(labelleft=False)
     for ax in axes:
-        ax.set_ylim(len(rows) - 0.5, -0.5)
-        ax.grid(axis="x", alpha=0.3)
+        name_rows(ax, list(rows))
+    axes[1].tick_params(labelleft=False)
     axes[0].set_xlabel("top-1 after the last epoch (%)")
     axes[1].set_xlabel(f"difference to {base} of the same seed (points)")
 

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from distill_lib.plots.style import COLOURS
+from distill_lib.plots.style import COLOURS, bare
 
 FIELDS = {
     "the loss": ("terms",),
@@ -89,9 +89,7 @@ def cuts_of_one_image(axes: np.ndarray, image: Tensor, cuts: Sequence[Cut]) -> N
         below.imshow(cut.pixels.permute(1, 2, 0).byte().cpu().numpy())
         below.set_xlabel("mirrored" if cut.mirrored else "as it is", fontsize=8)
         for ax in (above, below):
-            ax.set(xticks=[], yticks=[])
-            ax.spines[:].set_visible(False)
-            ax.grid(visible=False)
+            bare(ax)
 
 
 def published_and_ours(

@@ -15,7 +15,7 @@ from matplotlib.patches import Patch, Rectangle
 from torch import Tensor
 
 from distill_lib.data.batching import VOID
-from distill_lib.plots.style import COLOURS
+from distill_lib.plots.style import COLOURS, bare, name_rows
 
 CLASS_COLOURS = (
     *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442"),
@@ -50,7 +50,7 @@ def picture(image: Tensor, augment) -> np.ndarray:
 def show_picture(ax: Axes, pixels: np.ndarray) -> None:
     """Pixels (H, W, 3) without ticks or frame."""
     ax.imshow(pixels)
-    _bare(ax)
+    bare(ax)
 
 
 def show_mask(ax: Axes, mask: Tensor, classes: Sequence[str], *, ground: str | None = None) -> None:
@@ -74,7 +74,7 @@ def show_mask(ax: Axes, mask: Tensor, classes: Sequence[str], *, ground: str | N
         if name != ground and own.sum() >= LEAST_NAMED:
             row, column = _innermost(own)
             _label(ax, column, row, name[:3], ha="center", va="center")
-    _bare(ax)
+    bare(ax)
 
 
 def _innermost(own: Tensor) -> list[int]:
@@ -155,7 +155,7 @@ def tap_maps(axes: Sequence[Axes], maps: Mapping[str, Tensor]) -> None:
         ax.imshow(features.abs().mean(0).cpu().numpy(), cmap="viridis")
         ax.set_title(title, fontsize=9)
         ax.set_xlabel("x".join(map(str, features.shape)), fontsize=8)
-        _bare(ax)
+        bare(ax)
 
 
 def addends(ax: Axes, counts: Mapping[str, int], divisors: Sequence[float]) -> None:
@@ -177,9 +177,8 @@ def addends(ax: Axes, counts: Mapping[str, int], divisors: Sequence[float]) -> N
         ax.annotate(f"÷ {divisor:g}", ((left * whole) ** 0.5, y), **place)
     ax.set_xscale("log", base=2)
     ax.xaxis.set_major_formatter("{x:g}")
-    ax.set_yticks(range(len(counts)), list(counts))
-    ax.set_ylim(len(counts) - 0.4, -0.7)
-    ax.grid(axis="x", alpha=0.3)
+    name_rows(ax, list(counts))
+    ax.set_ylim(top=-0.7)
     ax.set_xlabel("addends of the loss for one image (millions, log scale)")
 
 
@@ -246,9 +245,3 @@ def precision_recall(
 def _label(ax: Axes, x: float, y: float, text: str, **place) -> None:
     said = ax.text(x, y, text, color="white", fontsize=7, fontweight="bold", **place)
     said.set_path_effects([patheffects.withStroke(linewidth=1.8, foreground="black")])
-
-
-def _bare(ax: Axes) -> None:
-    ax.set(xticks=[], yticks=[])
-    ax.spines[:].set_visible(False)
-    ax.grid(visible=False)

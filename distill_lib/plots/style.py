@@ -3,6 +3,7 @@
 Colours mean the same thing everywhere and are never alone: markers and dashes go with them.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -96,6 +97,20 @@ def look(method: str) -> dict:
         "marker": MARKERS.get(known, "o"),
         "linestyle": DASHES.get(known, "-"),
     }
+
+
+def name_rows(ax: Axes, names: Sequence[str]) -> None:
+    """A row for each name, the first on top, and a grid along the values."""
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    ax.grid(axis="x", alpha=0.3)
+
+
+def bare(ax: Axes) -> None:
+    """A picture's axes: without ticks, frame and grid."""
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+    ax.grid(visible=False)
 
 
 def shared_legend(figure: Figure, ax: Axes) -> None:

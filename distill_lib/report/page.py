@@ -57,7 +57,7 @@ def results_page(
         sections.append(_section(table, shown, groups, not_run, folder))
     if rest:
         cells = [group_cells(group, groups, folder) for group in rest]
-        notes = notes_text([group[0] for group in rest])
+        notes = notes_text([group[0].recipe for group in rest])
         parts = ["## Other runs", "Finished runs of none of the tables above."]
         sections.append("\n\n".join([*parts, folded_table(cells, LEFT_OUT), notes]).strip())
     count = f"Of {planned} planned runs {planned - missing} are here, the others listed as not run."
@@ -96,11 +96,9 @@ def _section(
         start = {"recipe": recipe.name, "change": table.change(recipe)}
         own = [group for group in shown if group[0].name == recipe.name]
         rows += [start | group_cells(group, groups, folder) for group in own]
-        of_rows += [group[0] for group in own]
+        of_rows += [group[0].recipe for group in own] or [as_dict(recipe)]
         if not own:
-            empty = RunRecord(Path(), as_dict(recipe), {}, {})
-            rows.append(start | recipe_cells(empty) | {"seeds": "not run"})
-            of_rows.append(empty)
+            rows.append(start | recipe_cells(as_dict(recipe)) | {"seeds": "not run"})
     parts = [f"## {table.title}", table.sentence, folded_table(rows, LEFT_OUT), notes_text(of_rows)]
     for figure in table.figures:
         if figure.drawable(shown):

@@ -19,21 +19,20 @@ OF_OTHERS = ("alone", "student alone", "teacher")
 """Published numbers that are not of the distilled student whose recipe carries them."""
 
 
-def recipe_cells(record: RunRecord) -> dict[str, object]:
-    """What the recipe says, without any run."""
-    recipe = record.recipe
+def recipe_cells(recipe: dict) -> dict[str, object]:
+    """What a recipe says, without any run; it is plain data, as a record has it."""
     data, teacher = recipe["data"], recipe["teacher"]
     if recipe["train_limit"]:
         data = f"{data}, {recipe['train_limit']:,} images"
     if teacher in RECIPES:
         teacher = RECIPES[teacher][recipe["budget"]].student
     return {
-        "recipe": record.name,
+        "recipe": recipe["name"],
         "pair": f"{teacher} → {recipe['student']}" if teacher else f"{recipe['student']} alone",
         "data": data,
         "budget": recipe["budget"],
         "epochs": recipe["epochs"],
-        "published (%)": published_text(record) or None,
+        "published (%)": published_text(recipe) or None,
     }
 
 
@@ -53,7 +52,7 @@ def group_cells(
     for run in group:
         seconds.setdefault(_ran_on(run.environment), []).append(run.summary["seconds"])
     metric, *others = first.task.metrics.items()
-    cells = recipe_cells(first)
+    cells = recipe_cells(first.recipe)
     cells["seeds"] = f"{len(group)}: {', '.join(_seed(run, links_from) for run in group)}"
     for key, label in (metric, *others):
         cells[f"{label} last (%)"] = mean_and_deviation([run.last[key] for run in group])
@@ -95,20 +94,20 @@ def difference_text(difference: Difference, runs: int) -> str:
     return f"{text}, of seed{'s' * (half is not None)} {', '.join(map(str, difference.seeds))}"
 
 
-def published_rows(record: RunRecord) -> list[dict]:
-    """The numbers that the recipe wants beside ours: those of its own row."""
-    rows = record.recipe["published"]
-    if record.recipe["teacher"]:
+def published_rows(recipe: dict) -> list[dict]:
+    """The numbers that a recipe wants beside ours: those of its own row."""
+    rows = recipe["published"]
+    if recipe["teacher"]:
         rows = [row for row in rows if row["what"] not in OF_OTHERS]
     return [row for row in rows if row["what"] == rows[0]["what"]]
 
 
-def published_text(record: RunRecord) -> str:
+def published_text(recipe: dict) -> str:
     """`published_rows` as text, the first metric of each first: 95.23/99.79, 94.21."""
     metrics = [metric for task in TASKS.values() for metric in task.metrics]
     return ", ".join(
         "/".join(f"{row[key]:.2f}" for key in metrics if row.get(key) is not None)
-        for row in published_rows(record)
+        for row in published_rows(recipe)
     )
 
 
@@ -130,15 +129,15 @@ def folded_table(rows: Sequence[dict[str, object]], without: Sequence[str] = ())
     return f"In all rows: {said}.\n\n{table}"
 
 
-def notes_text(records: Sequence[RunRecord]) -> str:
+def notes_text(recipes: Sequence[dict]) -> str:
     """What differs from the paper, a line for each difference; empty without any."""
-    with_budget = len({record.recipe["budget"] for record in records}) > 1
+    with_budget = len({recipe["budget"] for recipe in recipes}) > 1
     names: dict[str, list[str]] = {}
-    for record in records:
-        name = f"{record.name} at {record.recipe['budget']}" if with_budget else record.name
-        note = record.recipe["note"]
-        if record.name in RECIPES:  # as it is worded now
-            note = RECIPES[record.name][record.recipe["budget"]].note
+    for recipe in recipes:
+        name, budget, note = recipe["name"], recipe["budget"], recipe["note"]
+        if name in RECIPES:  # as it is worded now
+            note = RECIPES[name][budget].note
+        name = f"{name} at {budget}" if with_budget else name
         if name not in names.setdefault(note, []):
             names[note].append(name)
     if len(names) == 1:

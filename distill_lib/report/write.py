@@ -28,7 +28,7 @@ def report_table(records: Sequence[RunRecord]) -> str:
         )
     by_task = [[g for g in groups if g[0].task == task] for task in TASKS.values()]
     tables = [folded_table([group_cells(g, groups) for g in own]) for own in by_task if own]
-    return "\n\n".join(filter(None, [*tables, notes_text([group[0] for group in groups])]))
+    return "\n\n".join(filter(None, [*tables, notes_text([group[0].recipe for group in groups])]))
 
 
 def write_report(records: Sequence[RunRecord], folder: Path) -> tuple[str, list[Path]]:

@@ -84,9 +84,9 @@ def test_a_distilled_student_does_not_carry_the_numbers_of_others():
     kd = record(get_recipe("kd-cifar10-wrn28_4-wrn16_2", "laptop"), 0, [94.0])
     ofd = record(get_recipe("ofd-cifar10-wrn28_4-wrn16_2", "laptop"), 0, [94.0])
     plain = record(get_recipe("plain-cifar10-wrn16_2", "laptop"), 0, [92.0])
-    assert published_text(kd) == ""
-    assert published_text(ofd) == "95.23/99.79, 94.21"
-    assert published_text(plain) == "93.43/99.75, 93.26"
+    assert published_text(kd.recipe) == ""
+    assert published_text(ofd.recipe) == "95.23/99.79, 94.21"
+    assert published_text(plain.recipe) == "93.43/99.75, 93.26"
 
 
 def test_report_of_no_run_says_what_makes_one(own_folders, capsys):

@@ -40,9 +40,7 @@ def dot_plot(groups: Sequence[Group]):
     level = distilled[0][0].summary["teacher"][task.metric]
     look = plots.look("teacher") | {"marker": ""}
     ax.axvline(level, label=f"{plots.LABELS['teacher']} {level:.1f} %", zorder=0, **look)
-    ax.set_yticks(range(len(rows)), [plots.label_of(group[0].name) for group in rows])
-    ax.set_ylim(len(rows) - 0.5, -0.5)
-    ax.grid(axis="x", alpha=0.3)
+    plots.name_rows(ax, [plots.label_of(group[0].name) for group in rows])
     ax.set_xlabel(f"{task.metrics[task.metric]} after the last epoch (%)")
     figure.legend(loc="outside upper center", ncols=2)
     return figure, ax

@@ -28,12 +28,10 @@ def report_figure(records: Sequence[RunRecord]):
         for y, group in enumerate(part):
             look = plots.look(plots.method_of(group[0].name)) | {"linestyle": "none"}
             ax.plot([run.last[task.metric] for run in group], [y] * len(group), **look)
-            own = [row[task.metric] for row in published_rows(group[0]) if row.get(task.metric)]
+            said = published_rows(group[0].recipe)
+            own = [row[task.metric] for row in said if row.get(task.metric)]
             ax.plot(own, [y] * len(own), **(look | {"fillstyle": "none"}))
-        names = [f"{group[0].name}\n{group[0].recipe['budget']}" for group in part]
-        ax.set_yticks(range(len(part)), names)
-        ax.set_ylim(len(part) - 0.5, -0.5)
-        ax.grid(axis="x", alpha=0.3)
+        plots.name_rows(ax, [f"{group[0].name}\n{group[0].recipe['budget']}" for group in part])
         label = task.metrics[task.metric]
         ax.set_xlabel(f"{label} after the last epoch (%): filled ours, hollow published")
     return figure, axes[:, 0]

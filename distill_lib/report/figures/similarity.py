@@ -32,9 +32,7 @@ def stage_similarity(groups: Sequence[Group]):
             look = plots.look(plots.method_of(name)) | {"linestyle": "none"}
             ax.plot([run[stage] for run in runs], [y] * len(runs), markersize=8, **look)
         ax.set(title=f"stage {stage + 1}", xlim=(least - 0.05, 1.02), xlabel="CKA")
-        ax.grid(axis="x", alpha=0.3)
-    axes[0].set_yticks(range(len(rows)), [plots.label_of(name) for name, _ in rows])
-    axes[0].set_ylim(len(rows) - 0.5, -0.5)
+        plots.name_rows(ax, [plots.label_of(name) for name, _ in rows])
     return figure, axes
 
 
