@@ -15,6 +15,9 @@ from distill_lib.records import RunRecord
 from distill_lib.similarity import FILE as CKA_FILE
 from distill_lib.training.run_folder import default_folder
 
+HALF_ERROR = 2**-10
+"""Of a tensor's largest value: what half precision may cost. A few that become 0 cost nothing."""
+
 
 def publish(record: RunRecord, folder: Path | None = None, *, weights: bool = False) -> RunRecord:
     """Copy a finished run's record, and its CKA if it was measured, without its checkpoints.
@@ -59,7 +62,9 @@ def publish(record: RunRecord, folder: Path | None = None, *, weights: bool = Fa
 
 
 def _halved(value: Tensor) -> Tensor:
-    """In half precision, unless a number would become infinite, or 0 that is none."""
+    """In half precision, unless a number would become infinite or all are too small for it."""
+    if not value.is_floating_point() or not value.numel():
+        return value
     half = value.half()
-    lost = half.isinf() | ((half == 0) & (value != 0))
-    return half if value.is_floating_point() and not lost.any() else value
+    error, largest = (half.to(value) - value).abs().max(), value.abs().max()
+    return half if error <= HALF_ERROR * largest else value
