@@ -341,6 +341,10 @@ def test_a_class_that_the_teacher_excludes_adds_nothing():
     assert dkd_loss(student, teacher, labels, 1.0, 8.0, 1.0).isfinite()
 
 
+def test_a_teacher_that_is_nan_is_not_taken_for_one_that_excludes():
+    assert kd_loss(torch.zeros(1, 3), torch.full((1, 3), torch.nan), 1.0).isnan()
+
+
 def test_kd_of_a_confident_teacher_is_exact():
     teacher = torch.tensor([[300.0, 0.0, 0.0]])
     student = torch.tensor([[0.0, 1.0, 2.0]], requires_grad=True)

@@ -125,7 +125,7 @@ def _divergence_of(log_p_s: Tensor, log_p_t: Tensor) -> Tensor:
     A class that the teacher excludes, log 0, adds 0, as it does in the limit.
     """
     p_t = log_p_t.exp()
-    return torch.where(p_t > 0, p_t * (log_p_t - log_p_s), 0.0).sum(1)
+    return torch.where(p_t == 0, 0.0, p_t * (log_p_t - log_p_s)).sum(1)
 
 
 def _check_logits(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> None:
