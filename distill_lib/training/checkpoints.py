@@ -51,7 +51,7 @@ def save(folder: Path, state: dict, identity: dict, best_step: int) -> Commit:
     Raises:
         CheckpointError: the write failed three times; older checkpoints are intact.
     """
-    payload = folder / f"step-{state['step']:08d}.pt"
+    payload = _payload(folder, state["step"])
     # Through memory: on a full disk torch.save's own error would hide the system's.
     content = io.BytesIO()
     torch.save({"format": FORMAT} | state, content)
@@ -82,6 +82,10 @@ def save(folder: Path, state: dict, identity: dict, best_step: int) -> Commit:
     return commit
 
 
+def _payload(folder: Path, step: int) -> Path:
+    return folder / f"step-{step:08d}.pt"
+
+
 def _rotate(folder: Path, newest: Commit, best_step: int) -> None:
     found = map(_commit, sorted(folder.glob("step-*.json")))
     commits = [c for c in found if c is not None and c.step <= newest.step]
@@ -107,7 +111,7 @@ def at_step(folder: Path, step: int) -> Commit | None:
     Raises:
         CheckpointError: it is damaged.
     """
-    commit = _commit(folder / f"step-{step:08d}.json")
+    commit = _commit(_payload(folder, step).with_suffix(".json"))
     if commit is not None and (reason := _why_not(commit)):
         raise CheckpointError(f"{commit.payload}: {reason}.")
     return commit
