@@ -5,7 +5,8 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-from distill_lib.recipes import RECIPES
+from distill_lib.recipes import RECIPES, as_dict, differing, flatten
+from distill_lib.recipes.recipe import FREE
 from distill_lib.records import RunRecord
 from distill_lib.report.groups import Difference, Group, difference_to_plain, mean_and_deviation
 from distill_lib.tables import markdown_table, millions
@@ -94,6 +95,16 @@ def difference_text(difference: Difference, runs: int) -> str:
     return f"{text}, of seed{'s' * (half is not None)} {', '.join(map(str, difference.seeds))}"
 
 
+def _overridden(recipe: dict) -> str:
+    """Where a run is not as its recipe is registered: epochs 10 for 25, optim.lr 0.025 for 0.1."""
+    registered = flatten(as_dict(RECIPES[recipe["name"]][recipe["budget"]]))
+    return ", ".join(
+        f"{key} {ran} for {stated}"
+        for key, stated, ran in differing(registered, flatten(recipe))
+        if key.split(".")[0] not in FREE | {"seed"}
+    )
+
+
 def published_rows(recipe: dict) -> list[dict]:
     """The numbers that a recipe wants beside ours: those of its own row."""
     rows = recipe["published"]
@@ -136,7 +147,7 @@ def notes_text(recipes: Sequence[dict]) -> str:
     for recipe in recipes:
         name, budget, note = recipe["name"], recipe["budget"], recipe["note"]
         if name in RECIPES:  # as it is worded now
-            note = RECIPES[name][budget].note
+            note = "; but ".join(filter(None, [RECIPES[name][budget].note, _overridden(recipe)]))
         name = f"{name} at {budget}" if with_budget else name
         if name not in names.setdefault(note, []):
             names[note].append(name)

@@ -41,6 +41,14 @@ def test_a_row_says_everything():
     assert "What differs from the paper: 8 epochs" in text
 
 
+def test_a_run_with_fields_of_its_own_says_which():
+    recipe = get_recipe(PLAIN, "laptop")
+    changed = replace(recipe, epochs=3, optim=replace(recipe.optim, lr=0.02), evaluate_every=3)
+    text = report_table([record(PLAIN, 1, [70.0]), record(changed, 1, [60.0])])
+    (note,) = (line for line in text.splitlines() if line.startswith(f"- {PLAIN}: "))
+    assert note.endswith(f"; but optim.lr 0.02 for {recipe.optim.lr}, epochs 3 for {recipe.epochs}")
+
+
 def test_seconds_of_two_devices_are_not_averaged():
     runs = [record(KD, seed, [85.0]) for seed in range(4)]
     runs[2].environment["device"], runs[2].summary["seconds"] = "NVIDIA H200", 4.0
