@@ -85,6 +85,7 @@
     await Promise.all([...document.images].map((image) => image.decode().catch(() => {})));
     document.querySelectorAll(".slides > section > section").forEach(fit);
     document.body.classList.remove("fitting");
+    const pagesMade = new Promise((resolve) => Reveal.on("pdf-ready", resolve));
     await Reveal.initialize({
       width: 1280,
       height: 720,
@@ -97,6 +98,7 @@
       pdfMaxPagesPerSlide: 1,
       plugins: [RevealNotes],
     });
+    if (Reveal.isPrintingPDF()) await pagesMade;
     document.body.dataset.fitted = "yes";
   }
 
