@@ -8,6 +8,7 @@ from distill_lib.report.groups import (
     mean_and_deviation,
     paired_difference,
     plain_of,
+    registered_runs,
 )
 from distill_lib.report.page import results_page, write_results
 from distill_lib.report.rows import published_text

@@ -38,6 +38,24 @@ def group_by_seed(records: Sequence[RunRecord]) -> list[Group]:
     return sorted(together, key=lambda group: place.get(group[0].name, len(place)))
 
 
+def is_registered(group: Group, budget: str) -> bool:
+    """Whether the runs have their recipe's own fields at the budget: `<recipe>/<budget>/<seed>`."""
+    return group[0].path.parts[-3:-1] == (group[0].name, budget)
+
+
+def registered_runs(records: Sequence[RunRecord], budget: str = "laptop") -> dict[str, Group]:
+    """Recipe -> its finished runs with its own fields at the budget; of two groups the larger.
+
+    Runs with a field of the caller's, such as `--epochs 3`, are left out.
+    """
+    found: dict[str, Group] = {}
+    for group in group_by_seed(records):
+        name = group[0].name
+        if is_registered(group, budget) and len(group) > len(found.get(name, ())):
+            found[name] = group
+    return found
+
+
 def plain_of(group: Group, groups: Sequence[Group]) -> Group | None:
     """The student trained alone: no teacher, and all else as in this group; None if not run.
 

@@ -8,7 +8,7 @@ from distill_lib.files import write_atomically
 from distill_lib.recipes import SUITES, as_dict
 from distill_lib.records import RunRecord, find_records
 from distill_lib.report.figures import Figure
-from distill_lib.report.groups import Group, group_by_seed
+from distill_lib.report.groups import Group, group_by_seed, is_registered
 from distill_lib.report.rows import folded_table, group_cells, notes_text, recipe_cells
 from distill_lib.report.tables import TABLES, Table
 
@@ -70,7 +70,7 @@ def _groups_of(table: Table, groups: Sequence[Group]) -> list[Group]:
         group
         for name in table.recipes
         for group in groups
-        if group[0].path.parts[-3:-1] == (name, table.budget)
+        if group[0].name == name and is_registered(group, table.budget)
     ]
 
 

@@ -11,6 +11,7 @@ from distill_lib.report import (
     group_by_seed,
     paired_difference,
     plain_of,
+    registered_runs,
 )
 from distill_lib.report.groups import T_975
 from distill_lib.report.rows import group_cells
@@ -84,3 +85,20 @@ def test_a_number_format_that_was_asked_for_is_another_experiment():
     groups = group_by_seed(runs)
     assert len(groups) == 3
     assert difference_to_plain(groups[-1], groups).mean == 3.0
+
+
+def test_a_run_with_fields_of_its_own_does_not_stand_for_its_recipe():
+    changed = record(replace(get_recipe(KD, "laptop"), epochs=3), 0, [70.0])
+    changed.path = changed.path.parents[1] / "laptop-0badcafe" / "0"
+    runs = [record(KD, seed, [84.0]) for seed in (1, 2)]
+    smoke = record(get_recipe(KD, "smoke"), 0, [20.0])
+    for records in ([changed, *runs, smoke], [smoke, *runs, changed]):
+        assert registered_runs(records) == {KD: runs}
+    assert registered_runs(records, "smoke") == {KD: [smoke]}
+
+
+def test_of_two_groups_of_a_recipe_the_one_with_more_seeds_counts():
+    older = record(KD, 5, [70.0])
+    older.identity["data_digest"] = "another"
+    runs = [record(KD, seed, [84.0]) for seed in (0, 1)]
+    assert registered_runs([older, *runs]) == registered_runs([*runs, older]) == {KD: runs}
