@@ -22,6 +22,7 @@ from distill_lib.recipes import (
 )
 from distill_lib.recipes.recipe import (
     BUDGETS,
+    FREE,
     Budget,
     Optim,
     Published,
@@ -151,6 +152,11 @@ def _tuples(value):
     if isinstance(value, dict):
         return {key: _tuples(inner) for key, inner in value.items()}
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def identity_fields(recipe: dict) -> dict[str, object]:
+    """What changes the mathematics, flat: a recipe's fields, as plain data, but those of `FREE`."""
+    return flatten({key: value for key, value in recipe.items() if key not in FREE})
 
 
 def differing(a: dict, b: dict) -> list[tuple[str, object, object]]:

@@ -5,8 +5,7 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-from distill_lib.recipes import RECIPES, as_dict, differing, flatten
-from distill_lib.recipes.recipe import FREE
+from distill_lib.recipes import RECIPES, as_dict, differing, identity_fields
 from distill_lib.records import RunRecord
 from distill_lib.report.groups import Difference, Group, difference_to_plain, mean_and_deviation
 from distill_lib.tables import markdown_table, millions
@@ -97,11 +96,11 @@ def difference_text(difference: Difference, runs: int) -> str:
 
 def _overridden(recipe: dict) -> str:
     """Where a run is not as its recipe is registered: epochs 10 for 25, optim.lr 0.025 for 0.1."""
-    registered = flatten(as_dict(RECIPES[recipe["name"]][recipe["budget"]]))
+    registered = identity_fields(as_dict(RECIPES[recipe["name"]][recipe["budget"]]))
     return ", ".join(
         f"{key} {ran} for {stated}"
-        for key, stated, ran in differing(registered, flatten(recipe))
-        if key.split(".")[0] not in FREE | {"seed"}
+        for key, stated, ran in differing(registered, identity_fields(recipe))
+        if key != "seed"
     )
 
 

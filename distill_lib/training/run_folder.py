@@ -12,16 +12,14 @@ from filelock import FileLock, Timeout
 from distill_lib import paths
 from distill_lib.errors import DistillError
 from distill_lib.files import write_error
-from distill_lib.recipes import RECIPES, Recipe, as_dict, flatten, get_recipe
-from distill_lib.recipes.recipe import FREE
+from distill_lib.recipes import RECIPES, Recipe, as_dict, get_recipe, identity_fields
 from distill_lib.records import RunRecord, load_record
 from distill_lib.training import checkpoints
 
 
 def identity_of(recipe: Recipe, **found: object) -> dict[str, object]:
     """What changes the mathematics, flat: the recipe's fields, and what was found beside it."""
-    data = {key: value for key, value in as_dict(recipe).items() if key not in FREE}
-    return flatten(data) | found
+    return identity_fields(as_dict(recipe)) | found
 
 
 def default_folder(recipe: Recipe) -> Path:
