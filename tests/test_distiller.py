@@ -12,6 +12,7 @@ from torch._dynamo.testing import CompileCounter
 from distill_lib.distiller import Distiller
 from distill_lib.errors import DistillError
 from distill_lib.losses import kd_loss
+from distill_lib.margin_relu import margin_from_batch_norm
 from distill_lib.models import build_model
 from distill_lib.taps import Tap
 from distill_lib.terms import (
@@ -448,6 +449,14 @@ def test_networks_in_double_give_a_loss_in_double(teacher, student, batch):
     distiller = Distiller(teacher.double(), student.double(), every_term()).double()
     step = distiller(batch[0].double(), batch[1])
     assert {value.dtype for value in step.raw.values()} == {torch.float64}
+
+
+def test_margins_of_a_teacher_in_double_are_not_rounded(teacher, student):
+    ofd = Overhaul()
+    Distiller(teacher.double(), student.double(), [ofd])
+    for tap, margin in zip(ofd.teacher_taps, ofd.margins, strict=True):
+        norm = teacher.get_submodule(tap.batch_norm)
+        assert torch.equal(margin, margin_from_batch_norm(norm.weight, norm.bias))
 
 
 class Pair(nn.Module):

@@ -144,9 +144,10 @@ class Overhaul(FeatureTerm):
     def _attach_margins(self, teacher: nn.Module) -> None:
         # A list, so that the teacher's batch norms do not become modules of this term.
         self._norms = []
+        constant = CONSTANT_MARGINS.get(self.teacher_transform, 0.0)
+        wide = torch.promote_types(next(teacher.parameters()).dtype, torch.float32)
         for i, tap in enumerate(self.teacher_taps):
-            constant = CONSTANT_MARGINS.get(self.teacher_transform, 0.0)
-            self.register_buffer(f"margin{i}", torch.full((tap.channels,), constant))
+            self.register_buffer(f"margin{i}", torch.full((tap.channels,), constant, dtype=wide))
             if self.measured is None and self.teacher_transform == "margin":
                 norm = None if tap.batch_norm is None else module_at(teacher, tap.batch_norm)
                 if norm is None or norm.weight is None:
