@@ -50,6 +50,7 @@ test-long: setup
 
 bench: setup
 	$(PY) -m benchmarks.step
+	$(PY) -m benchmarks.heap
 
 clean:
 	rm -rf .venv build *.egg-info

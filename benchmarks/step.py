@@ -75,9 +75,17 @@ def authors_step(device: torch.device) -> Step:
     return step
 
 
-def our_step(device: torch.device, precision: Precision, *, compiled: bool = False) -> Step:
-    teacher, student = build_model(TEACHER, 10), build_model(STUDENT, 10)
-    distiller = Distiller(teacher, student, [CrossEntropy(), Overhaul()])
+def our_step(
+    device: torch.device,
+    precision: Precision,
+    *,
+    compiled: bool = False,
+    pair: tuple[str, str] = (TEACHER, STUDENT),
+    image_size: int = 32,
+) -> Step:
+    teacher, student = (build_model(name, 10) for name in pair)
+    terms = [CrossEntropy(), Overhaul()]
+    distiller = Distiller(teacher, student, terms, image_size=image_size)
     distiller.to(device, memory_format=torch.channels_last)
     sgd = optimiser(distiller.parameters())
     model = torch.compile(distiller) if compiled else distiller

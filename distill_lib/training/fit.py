@@ -23,6 +23,7 @@ from distill_lib.training.build import Parts, build
 from distill_lib.training.compiled import compiled
 from distill_lib.training.evaluate import meter_of
 from distill_lib.training.guard import FiniteGuard
+from distill_lib.training.heap import keep_freed_memory
 from distill_lib.training.new_record import new_record, peak_memory
 from distill_lib.training.optimizer import (
     build_optimizer,
@@ -72,6 +73,8 @@ def fit(
         if device == "auto" and data is not None:
             device = str(data.device)
         chosen = distributed.local_device(choose_device(device))
+        if chosen.type == "cpu":
+            keep_freed_memory()
         precision = choose_precision(chosen, recipe.precision)
         if distributed.rank():
             distributed.barrier()  # process 0 decodes the data set once, for all
