@@ -52,7 +52,9 @@ def group_cells(
     for run in group:
         seconds.setdefault(_ran_on(run.environment), []).append(run.summary["seconds"])
     metric, *others = first.task.metrics.items()
-    cells = recipe_cells(first.recipe)
+    # A teacher that was named by its run's folder is called by its network too.
+    taught_by = {"teacher": summary["teacher"]["recipe"]} if "teacher" in summary else {}
+    cells = recipe_cells(first.recipe | taught_by)
     cells["seeds"] = f"{len(group)}: {', '.join(_seed(run, links_from) for run in group)}"
     for key, label in (metric, *others):
         cells[f"{label} last (%)"] = mean_and_deviation([run.last[key] for run in group])

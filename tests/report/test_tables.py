@@ -49,6 +49,12 @@ def test_a_run_with_fields_of_its_own_says_which():
     assert note.endswith(f"; but optim.lr 0.02 for {recipe.optim.lr}, epochs 3 for {recipe.epochs}")
 
 
+def test_a_teacher_given_by_its_folder_is_called_by_its_network():
+    run = record(replace(get_recipe(KD, "laptop"), teacher="runs/mine/0"), 0, [85.0])
+    run.summary["teacher"]["recipe"] = "plain-cifar10-wrn16_2"
+    assert group_cells([run], [])["pair"] == "wrn_16_2 → wrn_10_1"
+
+
 def test_seconds_of_two_devices_are_not_averaged():
     runs = [record(KD, seed, [85.0]) for seed in range(4)]
     runs[2].environment["device"], runs[2].summary["seconds"] = "NVIDIA H200", 4.0
