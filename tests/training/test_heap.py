@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from distill_lib.training.heap import keep_freed_memory
+
 PAGES_CLEARED_FOR_A_TENSOR = """
 import resource
 import torch
@@ -32,6 +34,4 @@ def test_the_pages_of_freed_tensors_serve_the_next(first, pages):
 def test_another_c_library_is_left_alone(monkeypatch):
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     monkeypatch.setattr("distill_lib.training.heap.set_heap", None)
-    from distill_lib.training.heap import keep_freed_memory
-
     keep_freed_memory()
