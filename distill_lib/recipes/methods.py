@@ -26,17 +26,17 @@ METHODS: dict[str, tuple[TermSpec, ...]] = {
 """Method -> its terms; a recipe's name begins with the method: ofd-cifar10-wrn16_2-wrn10_1."""
 
 
-def at_a_tenth(budgets: dict[str, Recipe]) -> dict[str, Recipe]:
-    """A recipe `ofd-...` at a tenth of OFD's weight: `ofd_x0.1-...`, at the same budgets."""
+def at_a_tenth(recipes: dict[str, dict[str, Recipe]], *data: str) -> dict[str, dict[str, Recipe]]:
+    """Each recipe `ofd-DATA-...` at a tenth of OFD's weight: `ofd_x0.1-DATA-...`."""
+    taught = [name for name in recipes if name.startswith(tuple(f"ofd-{word}-" for word in data))]
+    lighter = {name.replace("ofd-", "ofd_x0.1-", 1): recipes[name] for name in taught}
     return {
-        budget: replace(
-            recipe,
-            name=recipe.name.replace("ofd-", "ofd_x0.1-", 1),
-            terms=tuple(
-                replace(term, weight=term.weight / 10) if isinstance(term, OFD) else term
-                for term in recipe.terms
-            ),
-            note=f"{recipe.note}; a tenth of OFD's weight, tried after the full weight was seen",
-        )
-        for budget, recipe in budgets.items()
+        name: {budget: _at_a_tenth(name, recipe) for budget, recipe in budgets.items()}
+        for name, budgets in lighter.items()
     }
+
+
+def _at_a_tenth(name: str, recipe: Recipe) -> Recipe:
+    terms = (replace(t, weight=t.weight / 10) if isinstance(t, OFD) else t for t in recipe.terms)
+    note = f"{recipe.note}; a tenth of OFD's weight, tried after the full weight was seen"
+    return replace(recipe, name=name, terms=tuple(terms), note=note)

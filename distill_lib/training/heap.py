@@ -17,8 +17,12 @@ def keep_freed_memory() -> None:
 
     The process stays as large as it ever was. With another C library than glibc nothing changes.
     """
-    if platform.libc_ver()[0] == "glibc":
+    if has_glibc():
         set_heap(outside=0, trim=NEVER)
+
+
+def has_glibc() -> bool:
+    return platform.libc_ver()[0] == "glibc"
 
 
 def set_heap(outside: int, trim: int) -> None:
