@@ -152,7 +152,7 @@ def _family(settings: Recipe, word: str, teacher: str, students: tuple[str, ...]
                 _ofd(paper, of, network, WEIGHT if on_voc else SMALL_WEIGHT),
                 name=f"ofd-{word}-{of}-{network}",
                 teacher=f"plain-{word}-{of}",
-                teacher_mode="train" if on_voc else "eval",
+                teacher_mode="eval" if drawn else "train",
                 published=() if drawn else (DISTILLED[network], *numbers, ALONE["resnet101"]),
             )
         recipes[paper.name] = {
@@ -179,7 +179,6 @@ def _laptop(paper: Recipe, teacher: str | None, network: str, *, is_teacher: boo
         image_size=CAMVID.image_size,
         batch_size=CAMVID.batch_size,
         pretrained=IMAGENETTE.get(network),
-        teacher_mode="eval",
         note=f"{epochs} epochs, {CAMVID.image_size} pixels, {start}; {paper.note}",
     )
     return laptop if teacher is None else _ofd(laptop, teacher, network, SMALL_WEIGHT)
