@@ -26,10 +26,10 @@ METHODS: dict[str, tuple[TermSpec, ...]] = {
 """Method -> its terms; a recipe's name begins with the method: ofd-cifar10-wrn16_2-wrn10_1."""
 
 
-def at_a_tenth(recipes: dict[str, dict[str, Recipe]], *data: str) -> dict[str, dict[str, Recipe]]:
+def at_a_tenth(recipes: dict[str, dict[str, Recipe]], data: str) -> dict[str, dict[str, Recipe]]:
     """Each recipe `ofd-DATA-...` at a tenth of OFD's weight: `ofd_x0.1-DATA-...`."""
-    taught = [name for name in recipes if name.startswith(tuple(f"ofd-{word}-" for word in data))]
-    lighter = {name.replace("ofd-", "ofd_x0.1-", 1): recipes[name] for name in taught}
+    full, tenth = f"ofd-{data}-", f"ofd_x0.1-{data}-"
+    lighter = {name.replace(full, tenth): recipes[name] for name in recipes if full in name}
     return {
         name: {budget: _at_a_tenth(name, recipe) for budget, recipe in budgets.items()}
         for name, budgets in lighter.items()
