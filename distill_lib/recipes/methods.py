@@ -26,17 +26,19 @@ METHODS: dict[str, tuple[TermSpec, ...]] = {
 """Method -> its terms; a recipe's name begins with the method: ofd-cifar10-wrn16_2-wrn10_1."""
 
 
-def at_a_tenth(recipes: dict[str, dict[str, Recipe]], data: str) -> dict[str, dict[str, Recipe]]:
-    """Each recipe `ofd-DATA-...` at a tenth of OFD's weight: `ofd_x0.1-DATA-...`."""
-    full, tenth = f"ofd-{data}-", f"ofd_x0.1-{data}-"
-    lighter = {name.replace(full, tenth): recipes[name] for name in recipes if full in name}
-    return {
-        name: {budget: _at_a_tenth(name, recipe) for budget, recipe in budgets.items()}
-        for name, budgets in lighter.items()
+def at_a_tenth(budgets: dict[str, Recipe]) -> dict[str, dict[str, Recipe]]:
+    """`ofd_x0.1-...` -> a recipe `ofd-...` at a tenth of OFD's weight, at the same budgets."""
+    name = budgets["paper"].name.replace("ofd-", "ofd_x0.1-", 1)
+    lighter = {
+        budget: replace(
+            recipe,
+            name=name,
+            terms=tuple(
+                replace(term, weight=term.weight / 10) if isinstance(term, OFD) else term
+                for term in recipe.terms
+            ),
+            note=f"{recipe.note}; a tenth of OFD's weight, tried after the full weight was seen",
+        )
+        for budget, recipe in budgets.items()
     }
-
-
-def _at_a_tenth(name: str, recipe: Recipe) -> Recipe:
-    terms = (replace(t, weight=t.weight / 10) if isinstance(t, OFD) else t for t in recipe.terms)
-    note = f"{recipe.note}; a tenth of OFD's weight, tried after the full weight was seen"
-    return replace(recipe, name=name, terms=tuple(terms), note=note)
+    return {name: lighter}
