@@ -81,9 +81,10 @@ def test_ofds_term_has_the_six_taps_of_the_paper():
 
 def test_camvids_rows_need_what_can_be_trained_here():
     rows = [get_recipe(name, "laptop") for name in SUITES["camvid"]]
-    assert [row.student.split("/")[1] for row in rows if row.teacher] == [
-        "resnet18",
-        "mobilenet_v2",
+    assert [row.name for row in rows if row.teacher] == [
+        f"{method}-camvid-resnet50-{student}"
+        for method in ("ofd", "ofd_x0.1")
+        for student in ("resnet18", "mobilenet_v2")
     ]
     for row in rows:
         assert get_recipe(row.pretrained, "laptop").data == "imagenette"

@@ -145,6 +145,7 @@ RECIPES = (
     | _family(VOC, "voc0712", "resnet50")
 )
 RECIPES |= at_a_tenth(RECIPES["ofd-bccd-resnet50-resnet18"])
+RECIPES |= at_a_tenth(RECIPES["ofd-shapes-boxes-resnet34-resnet18"])
 SUITE = tuple(name for name in RECIPES if "-bccd-" in name)
 SHAPES_SUITE = tuple(name for name in RECIPES if "-shapes-boxes-" in name)
 """BCCD's rows, and those of the drawn shapes, the teacher before its students."""
