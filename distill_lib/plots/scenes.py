@@ -102,7 +102,7 @@ def show_boxes(ax: Axes, found: Mapping[str, Tensor], classes: Sequence[str]) ->
     for (x1, y1, x2, y2), label, score in zip(boxes, labels, scores, strict=True):
         colour = class_colour(label - 1)
         faint = score is not None and score < LEAST_SCORE
-        outline = {"edgecolor": colour, "facecolor": "none", "linewidth": 0.8 if faint else 2}
+        outline = {"edgecolor": colour, "facecolor": "none", "linewidth": 1.2 if faint else 2}
         ax.add_patch(Rectangle((x1 - 0.5, y1 - 0.5), x2 - x1, y2 - y1, **outline))
         if faint:
             continue

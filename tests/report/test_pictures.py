@@ -40,6 +40,9 @@ def test_a_row_for_each_image_and_a_column_for_each_answer(pair):
     figure, axes = predictions_figure(*pair)
     assert axes.shape == (SHOWN, 4)
     assert [ax.get_title() for ax in axes[0]] == ["image", "truth", "alone", "distilled"]
+    if pair[0].task.name == "detection":  # an untrained student is sure of nothing, and is shown
+        boxes = [[len(ax.patches) for ax in row[1:]] for row in axes]
+        assert all(truth == alone == taught for truth, alone, taught in boxes), boxes
 
 
 def test_without_images_or_weights_the_report_is_written_all_the_same(pair, tmp_path, monkeypatch):
