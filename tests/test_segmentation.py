@@ -10,7 +10,7 @@ from torch import nn
 from distill_lib.data import load_data
 from distill_lib.data.batching import VOID, Batch
 from distill_lib.distiller import Distiller
-from distill_lib.errors import CheckpointError
+from distill_lib.errors import CheckpointError, RecipeMismatchError
 from distill_lib.models import build_model
 from distill_lib.recipes import SUITES, get_recipe
 from distill_lib.recipes.segmentation import DIVISORS
@@ -152,3 +152,21 @@ def test_the_encoder_starts_from_a_run_of_its_own_network_only(data, own_folders
     started = replace(get_recipe("plain-shapes-resnet18", "smoke"), pretrained=str(run.path))
     with pytest.raises(CheckpointError, match="does not fit the backbone of 'deeplabv3plus/resn"):
         build(started, data=data)
+
+
+def test_a_finished_run_is_not_passed_off_as_one_from_another_encoder(data, own_folders):
+    classify = replace(get_recipe("plain-fashion-wrn10_1", "smoke"), student="resnet18", epochs=1)
+    few = load_data("fashion", train_limit=50)
+    encoder = fit(classify, data=few, progress=False, out=own_folders / "encoder")
+    recipe = replace(
+        get_recipe("plain-shapes-resnet18", "smoke"),
+        pretrained=str(encoder.path),
+        epochs=1,
+        train_limit=8,
+        batch_size=4,
+    )
+    run = fit(recipe, data=data, progress=False)
+    assert fit(recipe, data=data, progress=False).summary == run.summary  # seconds and all
+    fit(replace(classify, seed=1), data=few, progress=False, out=encoder.path, fresh=True)
+    with pytest.raises(RecipeMismatchError, match="pretrained_digest"):
+        fit(recipe, data=data, progress=False)

@@ -19,11 +19,16 @@ from distill_lib.training.trained_networks import check_teacher, load_backbone, 
 
 @dataclass
 class Parts:
-    """What a recipe names, built: data, and the Distiller with teacher and student."""
+    """What a recipe names, built: data, and the Distiller with teacher and student.
+
+    Attributes:
+        pretrained_digest: of the network that the student's backbone starts from, if it does.
+    """
 
     data: ImageData
     distiller: Distiller
     teacher_run: RunRecord | None
+    pretrained_digest: str | None
     own_student: bool
     own_data: bool
 
@@ -72,20 +77,20 @@ def build(
             "an image.\n  Load its weights first, or say --untrained-teacher "
             "(untrained_teacher=True)."
         )
-    own_student = student is not None
+    own_student, pretrained_digest = student is not None, None
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
         if student is None:
             student = build_model(recipe.student, data.num_classes)
             if recipe.pretrained is not None:
-                load_backbone(student, recipe)
+                pretrained_digest = load_backbone(student, recipe)
         terms = [spec.build(recipe.epochs) for spec in recipe.terms]
         distiller = Distiller(
             teacher, student, terms, recipe.teacher_mode, image_size=recipe.image_size
         )
     distiller.to(device, memory_format=torch.channels_last)
     check_parts(distiller, data, recipe)
-    return Parts(data, distiller, teacher_run, own_student, own_data)
+    return Parts(data, distiller, teacher_run, pretrained_digest, own_student, own_data)
 
 
 def load_recipe_data(recipe: Recipe, device: torch.device | str = "cpu") -> ImageData:

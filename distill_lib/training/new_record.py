@@ -42,6 +42,8 @@ def new_record(
         found["student_modules"] = _digest(repr(parts.distiller.student))
     if parts.distiller.teacher is not None:
         found["teacher_digest"] = weights_digest(parts.distiller.teacher)
+    if parts.pretrained_digest is not None:
+        found["pretrained_digest"] = parts.pretrained_digest
     return RunRecord(
         path=Path(out) if out is not None else run_folder.default_folder(recipe),
         recipe=as_dict(recipe),

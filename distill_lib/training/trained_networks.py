@@ -56,9 +56,11 @@ def trained_network(name: str) -> tuple[nn.Module, RunRecord | None] | None:
     return None if run is None else (load_student(run), run)
 
 
-def load_backbone(student: nn.Module, recipe: Recipe) -> None:
+def load_backbone(student: nn.Module, recipe: Recipe) -> str:
     """Start the backbone of a student from the classification network that the recipe names.
 
+    Returns:
+        that network's `weights_digest`.
     Raises:
         DistillError: the student has no backbone, or the name no finished run or weights.
         CheckpointError: the weights are of another network.
@@ -83,6 +85,7 @@ def load_backbone(student: nn.Module, recipe: Recipe) -> None:
         raise CheckpointError(
             f"{name!r} does not fit the backbone of {recipe.student!r}:\n  {reason}"
         ) from error
+    return weights_digest(found[0])
 
 
 def load_student(run: RunRecord, weights: str = "last") -> nn.Module:
