@@ -7,13 +7,16 @@ import signal
 
 from distill_lib.errors import DistillError
 from distill_lib.paths import relative
-from distill_lib.recipes import RECIPES, SUITES, Budget, Recipe, as_dict, flatten, get_recipe
+from distill_lib.recipes import RECIPES, SUITES, Budget, Recipe, flatten, get_recipe
 from distill_lib.records import RunRecord, finished_run
 
 INTERRUPTED_BY = {signal.SIGINT: 130, signal.SIGTERM: 143}
 MILESTONES = (50, 80, 90, 92, 93, 94, 95)
 """Per cent; the time to each is printed after a run."""
 OWN_PAIR = ("--teacher", "--student", "--data")
+NO_SETTINGS = ("name", "budget", "paper", "note", "published")
+GROUPS = ("augment", "decay")
+"""Fields that hold fields: these can be set where a recipe has them, and not added."""
 
 
 def run_train(known: argparse.Namespace) -> int:
@@ -143,11 +146,11 @@ def _epilog(given: list[str], budget: Budget) -> str:
     """Every field of the recipe that can be set, a few to the line."""
     name = given[0] if given else "ofd-cifar10-wrn28_4-wrn16_2"
     recipe = get_recipe(SUITES.get(name, (name,))[0], budget)
-    skipped = ("name", "budget", "paper", "note", "published", "data_digest")
     shown = [
-        f"--{key} {' '.join(map(str, value)) if isinstance(value, list) else value}"
-        for key, value in flatten(as_dict(recipe)).items()
-        if key.split(".")[0] not in skipped and not key.endswith(".term")
+        " ".join([f"--{key}", *_words(value)])
+        for key, value in flatten(dataclasses.asdict(recipe)).items()
+        if key.split(".")[0] not in NO_SETTINGS
+        and not (value is None and key.split(".")[-1] in GROUPS)
     ]
     lines, line = [], " "
     for item in shown:
@@ -158,3 +161,10 @@ def _epilog(given: list[str], budget: Budget) -> str:
     return "\n".join(
         [f"fields of {recipe.name} at {recipe.budget}, and their values:", *lines, line]
     )
+
+
+def _words(value) -> list[str]:
+    """A field's value as the command line takes it."""
+    if isinstance(value, list):
+        return [word for inner in value for word in _words(inner)]
+    return [str(value)]

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from distill_lib import cli, cli_train, paths, training
-from distill_lib.recipes import RECIPES, SUITES, as_dict
+from distill_lib.recipes import RECIPES, SUITES, as_dict, get_recipe
 from distill_lib.records import RunRecord, load_record
 
 TEACHER = "results/plain-fashion-wrn16_2/laptop/0"
@@ -181,6 +181,26 @@ def test_ofds_weight_goes_by_the_size_that_is_asked_for():
         assert recipe.terms[1].weight == weight
     recipe = cli_train._own_pair(known, [], [*pair, "--image-size=32", "--terms.1.weight", "0.5"])
     assert recipe.terms[1].weight == 0.5 and recipe.image_size == 32
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "cd_gkd_edt-cifar10-wrn16_2-wrn10_1",
+        "ofd-camvid-resnet50-resnet18",
+        "ofd-bccd-resnet50-resnet18",
+        "plain-fashion-wrn10_1",
+    ],
+)
+def test_the_help_shows_every_field_as_the_command_takes_it(name, capsys, monkeypatch):
+    assert train(name, "--budget", "laptop", "--help") == 0
+    words = capsys.readouterr().out.split("and their values:")[1].split()
+    shown = {word for word in words if word.startswith("--")}
+    assert {"--pretrained", "--evaluate_every", "--optim.lr_factors", "--seed"} < shown
+    asked = []
+    monkeypatch.setattr(cli_train, "_train_one", lambda known, recipe: asked.append(recipe))
+    assert train(name, "--budget", "laptop", *words) == 0
+    assert asked == [get_recipe(name, "laptop")]
 
 
 def test_yes_and_no_are_set_as_the_help_shows_them(own_runs):
