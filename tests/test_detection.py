@@ -12,7 +12,7 @@ from distill_lib.data.batching import Batch
 from distill_lib.errors import DistillError
 from distill_lib.losses import Predictions
 from distill_lib.models import build_model
-from distill_lib.recipes import SUITES, get_recipe
+from distill_lib.recipes import BUDGETS, SUITES, get_recipe
 from distill_lib.records import load_record
 from distill_lib.training import distributed, fit
 from distill_lib.training.evaluate import evaluate
@@ -116,6 +116,15 @@ def test_bccds_rows_need_what_can_be_trained_here():
     for row in (teacher, plain, ofd):
         backbone = get_recipe(row.pretrained, "laptop")
         assert backbone.data == "imagenette" and f"ssd/{backbone.student}" == row.student
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_the_teacher_is_in_train_mode(budget):
+    # In eval mode some images' features are thousands of times as large as the others'.
+    rows = [
+        get_recipe(name, budget) for suite in ("bccd", "shapes-boxes") for name in SUITES[suite]
+    ]
+    assert {row.teacher_mode for row in rows if row.teacher} == {"train"}
 
 
 def test_a_student_is_distilled_and_its_record_says_so(own_folders):

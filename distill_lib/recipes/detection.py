@@ -2,7 +2,8 @@
 
 OFD is told to compare the six feature maps that the heads read, before their last ReLU. The paper
 has a table of this, and its authors published neither code nor settings for it: stages keep the
-divisors that they have in classification, the extra layers have 1, as ASPP has in segmentation.
+divisors that they have in classification, the extra layers have 1, as ASPP has in segmentation,
+and the teacher is in train mode, as in segmentation too (notebook 13 shows what eval mode does).
 """
 
 from dataclasses import replace
@@ -99,7 +100,9 @@ def _smoke(recipe: Recipe, teacher: str | None, network: str) -> Recipe:
     )
     if teacher is None:
         return smoke
-    smoke = replace(smoke, teacher=f"plain-shapes-boxes-{SMOKE_TEACHER}")
+    smoke = replace(
+        smoke, teacher=f"plain-shapes-boxes-{SMOKE_TEACHER}", teacher_mode=recipe.teacher_mode
+    )
     return _ofd(smoke, SMOKE_TEACHER, network, SMALL_WEIGHT)
 
 
@@ -119,6 +122,7 @@ def _family(settings: Recipe, word: str, teacher: str, student: str = "resnet18"
                 _ofd(paper, of, network, SMALL_WEIGHT if is_drawn else WEIGHT),
                 name=f"ofd-{word}-{of}-{network}",
                 teacher=f"plain-{word}-{of}",
+                teacher_mode="train",
             )
         if is_drawn:
             epochs = SHAPES_TEACHER_EPOCHS if network == teacher else SHAPES_EPOCHS
