@@ -3,6 +3,7 @@
 import io
 import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
@@ -16,7 +17,7 @@ from distill_lib.tables import markdown_table
 from distill_lib.training.precision import choose_device
 
 if TYPE_CHECKING:
-    from IPython.display import Markdown
+    from IPython.display import Image, Markdown
 
 
 def budget_from_environment() -> Budget:
@@ -60,12 +61,23 @@ def _show_small_pictures() -> None:
 
 def small_png(figure: Figure) -> bytes:
     """A figure as a png of 128 colours, each as near to its own as the palette allows."""
-    from PIL import Image
-
-    full, small = io.BytesIO(), io.BytesIO()
+    full = io.BytesIO()
     figure.savefig(full, format="png", bbox_inches="tight")
-    flat = Image.open(full).convert("RGB")
-    palette = flat.quantize(128, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    return _with_palette(full)
+
+
+def picture(file: Path) -> "Image":
+    """A picture from a file, stored in the notebook as its figures are."""
+    from IPython.display import Image
+
+    return Image(data=_with_palette(file), width=700)
+
+
+def _with_palette(full: io.BytesIO | Path) -> bytes:
+    import PIL.Image as pil
+
+    flat, small = pil.open(full).convert("RGB"), io.BytesIO()
+    palette = flat.quantize(128, pil.Quantize.MAXCOVERAGE, dither=pil.Dither.NONE)
     palette.save(small, format="png", optimize=True)
     return small.getvalue()
 

@@ -120,7 +120,7 @@ def test_bccds_rows_need_what_can_be_trained_here():
 
 @pytest.mark.parametrize("budget", BUDGETS)
 def test_the_teacher_is_in_train_mode(budget):
-    # In eval mode some images' features are thousands of times as large as the others'.
+    # In eval mode the squares of some images' features are thousands of times the others'.
     rows = [
         get_recipe(name, budget) for suite in ("bccd", "shapes-boxes") for name in SUITES[suite]
     ]

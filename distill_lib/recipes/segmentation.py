@@ -199,8 +199,6 @@ RECIPES = (
     | _family(VOC, "voc2012", "resnet101", ("resnet18", "mobilenet_v2"))
 )
 RECIPES |= at_a_tenth(RECIPES["ofd-shapes-resnet18-mobilenet_v2"])
-RECIPES |= at_a_tenth(RECIPES["ofd-camvid-resnet50-resnet18"])
-RECIPES |= at_a_tenth(RECIPES["ofd-camvid-resnet50-mobilenet_v2"])
 SUITE = tuple(name for name in RECIPES if "-camvid-" in name)
 SHAPES_SUITE = tuple(name for name in RECIPES if "-shapes-" in name)
 """CamVid's rows, and those of the drawn shapes, the teacher before its students."""
