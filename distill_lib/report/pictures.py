@@ -18,7 +18,6 @@ from distill_lib.report.groups import group_by_seed, plain_of
 
 SHOWN = 4
 """Test images, the first of each quarter: neighbours are often frames of one film."""
-BOXES_SHOWN = "of each student its surest boxes, as many as there are true ones; thin: below 30 %"
 
 
 def pairs_to_picture(records: Sequence[RunRecord]) -> list[tuple[RunRecord, RunRecord]]:
@@ -45,6 +44,7 @@ def predictions_figure(plain: RunRecord, distilled: RunRecord):
     import matplotlib.pyplot as plt
 
     from distill_lib import plots
+    from distill_lib.plots.scenes import LEAST_SCORE
     from distill_lib.training.build import load_recipe_data
     from distill_lib.training.trained_networks import load_student
 
@@ -71,7 +71,8 @@ def predictions_figure(plain: RunRecord, distilled: RunRecord):
     if masks:
         plots.class_legend(figure, data.classes, ground=ground)
     else:
-        figure.supxlabel(BOXES_SHOWN, fontsize=9)
+        shown = "of each student its surest boxes, as many as there are true ones"
+        figure.supxlabel(f"{shown}; thin: below {LEAST_SCORE:.0%}", fontsize=9)
     return figure, axes
 
 
