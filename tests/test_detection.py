@@ -113,6 +113,8 @@ def test_bccds_rows_need_what_can_be_trained_here():
     assert lighter.teacher == ofd.teacher and lighter.terms[1].weight == ofd.terms[1].weight / 10
     assert ofd.teacher == teacher.name and ofd.student == plain.student == "ssd/resnet18"
     assert ofd.optim == plain.optim and ofd.epochs == plain.epochs
+    # At the full rate the wide head explodes in the first epochs.
+    assert teacher.optim.lr_factors == (("student.head", 0.1),) and not plain.optim.lr_factors
     for row in (teacher, plain, ofd):
         backbone = get_recipe(row.pretrained, "laptop")
         assert backbone.data == "imagenette" and f"ssd/{backbone.student}" == row.student
